@@ -1,0 +1,32 @@
+import * as z from 'zod'
+
+import { defineEvent } from './contract.ts'
+import { hops } from './errors.ts'
+
+/** One request that reached the proxy, written when it ends. Holds no header, body or query value. */
+export const AuditRecord = z.strictObject({
+  id: z.string(),
+  time: z.iso.datetime(),
+  kind: z.enum(['kube', 'service', 'canary']),
+  user: z.string(),
+  groups: z.array(z.string()),
+  method: z.string(),
+  path: z.string(),
+  upgrade: z.string().nullable(),
+  decision: z.enum(['allow', 'deny']),
+  reason: z.string(),
+  /** HTTP status that went back, or null where no answer came. */
+  status: z.int().nullable(),
+  code: z.string().nullable(),
+  hop: z.enum(hops).nullable(),
+  durationMs: z.number(),
+  requestBytes: z.int(),
+  responseBytes: z.int(),
+})
+export type AuditRecord = z.infer<typeof AuditRecord>
+
+/** Records travel in batches: at most 64, at most a quarter of a second old. */
+export const auditRecorded = defineEvent({
+  subject: 'agent.audit.recorded',
+  payload: z.strictObject({ records: z.array(AuditRecord).min(1).max(64) }),
+})
