@@ -6,7 +6,10 @@ import { TicketKind, Windows } from './ticket.ts'
  * The control connection: JSON text messages in the v1 envelope `{type, request_id, payload, timestamp}`.
  * Both ends tolerate fields they do not know: the two are released apart.
  */
-const envelope = { request_id: z.string().max(128).optional(), timestamp: z.string().max(64).optional() }
+const envelope = {
+  request_id: z.string().max(128).optional(),
+  timestamp: z.string().max(64).optional(),
+}
 
 function message<Type extends string, Payload extends z.ZodType>(type: Type, payload: Payload) {
   return z.object({ type: z.literal(type), ...envelope, payload })
@@ -74,8 +77,14 @@ export type RegisterSuccessPayload = z.infer<typeof RegisterSuccessPayload>
 export const ControlPlaneMessage = z.discriminatedUnion('type', [
   message('register_success', RegisterSuccessPayload),
   message('register_in_progress', z.object({}).optional()),
-  message('heartbeat_ack', z.object({ heartbeat_interval_seconds: z.number().optional() }).optional()),
-  message('ticket', z.object({ url: z.url(), ticket: z.string().min(1), expires_at: z.iso.datetime() })),
+  message(
+    'heartbeat_ack',
+    z.object({ heartbeat_interval_seconds: z.number().optional() }).optional(),
+  ),
+  message(
+    'ticket',
+    z.object({ url: z.url(), ticket: z.string().min(1), expires_at: z.iso.datetime() }),
+  ),
   message('ping', z.object({}).optional()),
   message('error', z.object({ code: z.string().optional(), error: z.string() })),
   /** The control plane leaves: reconnect after this long. */

@@ -264,7 +264,9 @@ export class AgentError extends Error {
 
 /** Reads a code that came over the wire; one we do not know (a newer peer's) becomes `internal`. */
 export function parseErrorCode(value: unknown): ErrorCode {
-  return typeof value === 'string' && Object.hasOwn(table, value) ? (value as ErrorCode) : 'internal'
+  return typeof value === 'string' && Object.hasOwn(table, value)
+    ? (value as ErrorCode)
+    : 'internal'
 }
 
 /** Reads a hop that came over the wire; one we do not know becomes the fallback. */

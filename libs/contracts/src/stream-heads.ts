@@ -39,7 +39,10 @@ export type ServiceOpen = z.infer<typeof ServiceOpen>
  * `request`: the agent asks the control plane to try this connection; `probe`: the control plane does so,
  * and the proxy answers with what the API server said to a fixed `GET /readyz`.
  */
-export const CanaryOpen = z.object({ kind: z.literal('canary'), step: z.enum(['request', 'probe']) })
+export const CanaryOpen = z.object({
+  kind: z.literal('canary'),
+  step: z.enum(['request', 'probe']),
+})
 export type CanaryOpen = z.infer<typeof CanaryOpen>
 
 /** The JSON head of an OPEN frame. */
