@@ -1,0 +1,97 @@
+import type { Bus } from '@agent/bus'
+import {
+  type AgentError,
+  type AuditRecord,
+  auditRecorded,
+  type KubeOpen,
+  type ServiceOpen,
+} from '@agent/contracts'
+
+import type { Decision } from './authorize.ts'
+
+const maxBatch = 64
+const maxAgeMs = 250
+
+/** Collects audit records and publishes them in batches. */
+export type AuditTrail = {
+  add(record: AuditRecord): void
+  /** Publishes what is left. */
+  flush(): void
+}
+
+/** A trail that logs every record and tells the bus. */
+export function createAuditTrail(
+  bus: Pick<Bus, 'publish'>,
+  write: (record: AuditRecord) => void,
+): AuditTrail {
+  let batch: AuditRecord[] = []
+  let timer: NodeJS.Timeout | undefined
+
+  function flush(): void {
+    clearTimeout(timer)
+    timer = undefined
+    if (batch.length === 0) return
+    const records = batch
+    batch = []
+    bus.publish(auditRecorded, { records })
+  }
+
+  return {
+    add(record) {
+      write(record)
+      batch.push(record)
+      if (batch.length >= maxBatch) flush()
+      else timer ??= setTimeout(flush, maxAgeMs)
+    },
+    flush,
+  }
+}
+
+/** One request on its way: what the record will say once it ends. */
+export type AuditEntry = {
+  requestBytes: number
+  responseBytes: number
+  status: number | null
+  /** Writes the record; a second call does nothing. */
+  close(error?: AgentError): void
+}
+
+/** Starts a request's record; durations are measured on `now`, a steady clock in milliseconds. */
+export function openAuditEntry(
+  trail: AuditTrail,
+  request: KubeOpen | ServiceOpen,
+  options: { upgrade: string | undefined; decision: Decision; now?: () => number },
+): AuditEntry {
+  const { decision, upgrade, now = () => performance.now() } = options
+  const startedAt = now()
+  const time = new Date().toISOString()
+  let isClosed = false
+  return {
+    requestBytes: 0,
+    responseBytes: 0,
+    status: null,
+    close(error) {
+      if (isClosed) return
+      isClosed = true
+      trail.add({
+        id: request.id,
+        time,
+        kind: request.kind,
+        user: request.user.name,
+        groups: request.user.groups,
+        method: request.method,
+        // A query may hold a secret (exec's command line, a token): only the path is kept.
+        path: request.target.split('?', 1)[0] as string,
+        upgrade: upgrade ?? null,
+        decision: decision.allow ? 'allow' : 'deny',
+        reason: decision.allow ? '' : decision.reason,
+        status: this.status,
+        code: error?.code ?? null,
+        hop: error?.hop ?? null,
+        durationMs: Math.round((now() - startedAt) * 1_000) / 1_000,
+        requestBytes: this.requestBytes,
+        responseBytes: this.responseBytes,
+      })
+    },
+  }
+}

@@ -1,0 +1,6 @@
+import { runSidecar } from '@agent/sidecar'
+
+import { Config } from './config.ts'
+import { startProxy } from './proxy.ts'
+
+await runSidecar({ name: 'proxy', config: Config, start: startProxy })

@@ -1,0 +1,83 @@
+import { AgentError } from '@agent/contracts'
+
+import type { ApiServer } from './api-server.ts'
+
+/** A small JSON call of the agent's own. */
+export type KubeCall = {
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  path: string
+  body?: unknown
+  accept?: string
+  timeoutMs?: number
+  signal?: AbortSignal
+}
+
+/** What the API server answered; 403 and 404 are answers too. */
+export type KubeAnswer = { status: number; body: unknown }
+
+const maxAnswerBytes = 8_388_608
+
+/** Makes one call; throws `api-server-unreachable` or `-untrusted` where no answer came. */
+export async function callKube(api: ApiServer, call: KubeCall): Promise<KubeAnswer> {
+  const { method = 'GET', timeoutMs = 10_000 } = call
+  const deadline = AbortSignal.timeout(timeoutMs)
+  try {
+    const response = await api.dispatcher().request({
+      origin: api.origin,
+      path: api.basePath + call.path,
+      method,
+      headers: kubeHeaders(api, call.accept, call.body !== undefined),
+      body: call.body === undefined ? null : JSON.stringify(call.body),
+      signal: call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal]),
+    })
+    const chunks: Buffer[] = []
+    let size = 0
+    for await (const chunk of response.body) {
+      size += chunk.length
+      if (size > maxAnswerBytes)
+        throw new AgentError('internal', `${call.path}: the answer is too large`)
+      chunks.push(chunk)
+    }
+    const text = Buffer.concat(chunks).toString('utf8')
+    return { status: response.statusCode, body: text === '' ? null : parse(text) }
+  } catch (error) {
+    throw unanswered(error)
+  }
+}
+
+/** Headers of the agent's own calls. */
+export function kubeHeaders(api: ApiServer, accept = 'application/json', hasBody = false) {
+  const authorization = api.authorization()
+  return {
+    accept,
+    'user-agent': 'pipeops-agent',
+    ...(authorization === undefined ? {} : { authorization }),
+    ...(hasBody ? { 'content-type': 'application/json' } : {}),
+  }
+}
+
+/** A failure to get any answer, as one of our errors. */
+export function unanswered(error: unknown): AgentError {
+  if (error instanceof AgentError) return error
+  const code = String((error as NodeJS.ErrnoException).code ?? (error as Error).name)
+  const isTrust = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/.test(code)
+  return isTrust
+    ? new AgentError(
+        'api-server-untrusted',
+        `the API server’s certificate is not trusted (${code})`,
+        {
+          cause: error,
+        },
+      )
+    : new AgentError('api-server-unreachable', `the API server did not answer (${code})`, {
+        cause: error,
+      })
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}

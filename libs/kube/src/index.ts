@@ -1,0 +1,5 @@
+export { type ApiServer, openApiServer } from './api-server.ts'
+export { callKube, type KubeAnswer, type KubeCall } from './call.ts'
+export { apiServerUrl, type KubeConfig, KubeConfigFields } from './config.ts'
+export { type CountWatch, watchCount } from './count-watch.ts'
+export { readUsage, type Usage } from './usage.ts'

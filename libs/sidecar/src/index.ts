@@ -1,0 +1,6 @@
+export { CommonConfig, readConfig } from './config.ts'
+export { every, pause } from './every.ts'
+export { createHealthApp } from './health.ts'
+export { readSecret, runSidecar, type Sidecar } from './run.ts'
+export { createStatus, type StatusReporter } from './status.ts'
+export { version } from './version.ts'

@@ -1,0 +1,160 @@
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+
+import { type Bus, connectNatsBus, createMemoryBus } from '@agent/bus'
+import { AgentError } from '@agent/contracts'
+import { type Logger, pino } from 'pino'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import type * as z from 'zod'
+
+import { CommonConfig, readConfig } from './config.ts'
+import { createHealthApp, serveHealth } from './health.ts'
+import { createStatus, type StatusReporter } from './status.ts'
+import { version } from './version.ts'
+
+/** What a sidecar works with. */
+export type Sidecar<C> = {
+  name: string
+  instance: string
+  version: string
+  config: C & CommonConfig
+  log: Logger
+  metrics: Registry
+  bus: Bus
+  /** Closed backwards at the end. */
+  scope: AsyncDisposableStack
+  /** Ends when the process is to stop. */
+  signal: AbortSignal
+  status: StatusReporter
+}
+
+export type SidecarOptions<S extends z.ZodType> = {
+  name: string
+  config: S
+  /** `none` for a service that has no sidecars beside it. */
+  bus?: 'nats' | 'none'
+  defaultHealthPort: number
+  /** Wires handlers and returns; the scope and the signal end what it began. */
+  start(sidecar: Sidecar<z.output<S>>): Promise<void> | void
+}
+
+/** Runs a process from configuration to exit code: the only code that touches `process`. */
+export async function runSidecar<S extends z.ZodType>(options: SidecarOptions<S>): Promise<void> {
+  const stopping = new AbortController()
+  let graceMs = 25_000
+  const stop = (signalName: string): void => {
+    if (stopping.signal.aborted) process.exit(1)
+    stopping.abort(signalName)
+    // The last resort, should a resource not end.
+    setTimeout(() => process.exit(1), graceMs + 5_000).unref()
+  }
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGINT', () => stop('SIGINT'))
+  try {
+    const common = readConfig(CommonConfig, process.env)
+    const config = readConfig(options.config, process.env)
+    graceMs = common.SHUTDOWN_GRACE_SECONDS * 1_000
+    process.exitCode = await live(options, { ...(config as object), ...common } as never, stopping)
+  } catch (error) {
+    // Before there is a logger, and when there is none to trust any more.
+    const { message, advice, code } = AgentError.from(error, 'client')
+    process.stderr.write(`${options.name}: ${message}\n${advice}\n`)
+    if (code === 'internal') process.stderr.write(`${(error as Error).stack}\n`)
+    process.exitCode = code === 'config-invalid' ? 2 : 1
+  }
+  // Nothing may keep a stopped process: what still would is a leak, and shows in the tests of the parts.
+  process.exit()
+}
+
+async function live<C>(
+  { name, bus: busKind = 'nats', defaultHealthPort, start }: SidecarOptions<z.ZodType>,
+  config: C & CommonConfig,
+  stopping: AbortController,
+): Promise<number> {
+  const instance = config.PIPEOPS_INSTANCE ?? `${hostname()}-${process.pid}`
+  const destination = pino.destination({ sync: false, minLength: 4_096 })
+  const flusher = setInterval(() => destination.flush(), 250)
+  const log = pino(
+    {
+      level: config.PIPEOPS_LOG_LEVEL,
+      base: { sidecar: name, instance },
+      redact: {
+        paths: ['token', 'authorization', 'ticket', '*.token', '*.authorization', '*.ticket'],
+      },
+    },
+    destination,
+  )
+  const metrics = new Registry()
+  collectDefaultMetrics({ register: metrics })
+  let failure: AgentError | undefined
+  const status = createStatus({ name, instance, version }, (error) => {
+    failure ??= error
+    stopping.abort('fatal')
+  })
+
+  const scope = new AsyncDisposableStack()
+  try {
+    // Health first: whoever looks while we wait for the bus must learn that we start.
+    const health = await serveHealth(createHealthApp(status, metrics), {
+      host: config.HEALTH_HOST,
+      port: config.HEALTH_PORT ?? defaultHealthPort,
+    })
+    scope.use(health)
+    log.info({ version, healthPort: health.port }, 'starting')
+    const bus = scope.use(await openBus(busKind, { name: `${name}/${instance}`, config, log }))
+    scope.use(status.attach(bus))
+    await start({
+      name,
+      instance,
+      version,
+      config: config as never,
+      log,
+      metrics,
+      bus,
+      scope,
+      signal: stopping.signal,
+      status,
+    })
+    await aborted(stopping.signal)
+  } catch (error) {
+    failure ??= AgentError.from(error, 'client')
+  }
+  status.report('stopping', 'stopping')
+  await scope.disposeAsync().catch((error: unknown) => log.error({ err: error }, 'stop failed'))
+  if (failure === undefined) log.info('stopped')
+  else {
+    const { code, hop, message, advice } = failure
+    log.fatal(
+      { code, hop, reason: message, advice, err: code === 'internal' ? failure : undefined },
+      'gave up',
+    )
+  }
+  clearInterval(flusher)
+  destination.flushSync()
+  return failure === undefined ? 0 : failure.code === 'config-invalid' ? 2 : 1
+}
+
+async function openBus(
+  kind: 'nats' | 'none',
+  { name, config, log }: { name: string; config: CommonConfig; log: Logger },
+): Promise<Bus> {
+  if (kind === 'none') return createMemoryBus()
+  const file = config.BUS_TOKEN_FILE
+  const token = file === undefined ? undefined : await readSecret('BUS_TOKEN_FILE', file)
+  return connectNatsBus({ url: config.BUS_URL, token, name, log })
+}
+
+/** Reads a secret from the file that a setting names; throws `config-invalid` naming the setting. */
+export async function readSecret(setting: string, file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim()
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? 'unreadable'
+    throw new AgentError('config-invalid', `${setting}: cannot read ${file} (${reason})`, { cause })
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}

@@ -1,0 +1,6 @@
+export { type Backoff, createBackoff } from './backoff.ts'
+export { type Connected, connections, type ConnectionsOptions } from './connections.ts'
+export { type DialOptions, dialWebSocket } from './dial.ts'
+export { createMessageSocket, type MessageSocket } from './message-socket.ts'
+export { pipeSocket, type PipeOptions } from './pipe-socket.ts'
+export { runSession, type SessionSocket, type SessionSocketOptions } from './session-socket.ts'
