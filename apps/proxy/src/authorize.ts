@@ -33,13 +33,11 @@ export function authorize(
   return allow
 }
 
-function authorizeSegments(
-  segments: string[],
-  policy: { services: AllowedServices },
-): Decision {
+function authorizeSegments(segments: string[], policy: { services: AllowedServices }): Decision {
   const [resource, name, subresource] = resourceOf(segments)
   if (resource === 'nodes' && subresource === 'proxy') {
-    const reason = 'nodes/proxy reaches the kubelet, which runs commands in any pod; it is never allowed'
+    const reason =
+      'nodes/proxy reaches the kubelet, which runs commands in any pod; it is never allowed'
     return { allow: false, code: 'forbidden', reason }
   }
   if (resource === 'services' && subresource === 'proxy') {
@@ -78,10 +76,11 @@ function clean(segments: string[]): string[] {
 }
 
 /** Resource, name and subresource: below /api/v1 or /apis/group/version, with or without a namespace or `watch`. */
-function resourceOf(segments: string[]): [string?, string?, string?] {
+function resourceOf(segments: string[]): (string | undefined)[] {
   const rest = afterVersion(segments)
   const [first, , ...inner] = rest
-  const isNamespaced = first === 'namespaces' && inner.length > 0 && !isNamespaceSubresource(inner[0])
+  const isNamespaced =
+    first === 'namespaces' && inner.length > 0 && !isNamespaceSubresource(inner[0])
   const [resource, name, subresource] = isNamespaced ? inner : rest
   return [resource, name, isProxyVerb(segments) ? 'proxy' : subresource]
 }

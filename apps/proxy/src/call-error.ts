@@ -5,10 +5,14 @@ export function callError(error: Error, hop: Extract<Hop, 'api-server' | 'servic
   const name = hop === 'service' ? 'the Service' : 'the API server'
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (isTrustProblem(code)) {
-    return new AgentError('api-server-untrusted', `${name}’s certificate is not trusted (${code})`, {
-      cause: error,
-      hop,
-    })
+    return new AgentError(
+      'api-server-untrusted',
+      `${name}’s certificate is not trusted (${code})`,
+      {
+        cause: error,
+        hop,
+      },
+    )
   }
   if (code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' || code === 'UND_ERR_INVALID_ARG') {
     return new AgentError('bad-request', `the request is malformed (${code})`, { cause: error })

@@ -73,7 +73,7 @@ async function askReadiness(api: ApiServer, signal: AbortSignal): Promise<Respon
   try {
     response = await api.dispatcher().request({
       origin: api.origin,
-      path: '/readyz',
+      path: `${api.basePath}/readyz`,
       method: 'GET',
       headers: authorization === undefined ? {} : { authorization },
       signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]),

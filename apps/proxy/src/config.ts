@@ -8,7 +8,12 @@ const serviceEntry = new RegExp(`^${dnsLabel}/${dnsLabel}:[0-9]{1,5}$`)
 /** A list of `namespace/name:port`, separated by commas. */
 const ServiceList = z
   .string()
-  .transform((text) => text.split(',').map((entry) => entry.trim()).filter(Boolean))
+  .transform((text) =>
+    text
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter(Boolean),
+  )
   .refine((entries) => entries.every((entry) => serviceEntry.test(entry)), {
     error: 'must be a comma-separated list of namespace/name:port',
   })

@@ -27,7 +27,9 @@ export function makeCall(stream: Stream, call: Call, audit: AuditEntry): StreamH
         relay.handler,
       )
     } catch (cause) {
-      relay.fail(new AgentError('bad-request', 'the request cannot be sent', { cause, hop: 'proxy' }))
+      relay.fail(
+        new AgentError('bad-request', 'the request cannot be sent', { cause, hop: 'proxy' }),
+      )
     }
   }
 

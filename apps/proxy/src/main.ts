@@ -3,4 +3,4 @@ import { runSidecar } from '@agent/sidecar'
 import { Config } from './config.ts'
 import { startProxy } from './proxy.ts'
 
-await runSidecar({ name: 'proxy', config: Config, start: startProxy })
+await runSidecar({ name: 'proxy', config: Config, defaultHealthPort: 8082, start: startProxy })

@@ -48,11 +48,22 @@ export function createProxyMetrics(
   })
   gauge('pipeops_proxy_connections', 'Stream connections that are up.', () => read().connections)
   gauge('pipeops_proxy_streams', 'Streams open now.', () => read().streams)
-  gauge('pipeops_proxy_received_bytes', 'Bytes received on the live connections.', () => read().bytesIn)
+  gauge(
+    'pipeops_proxy_received_bytes',
+    'Bytes received on the live connections.',
+    () => read().bytesIn,
+  )
   gauge('pipeops_proxy_sent_bytes', 'Bytes sent on the live connections.', () => read().bytesOut)
 
   function gauge(name: string, help: string, value: () => number): void {
-    new Gauge({ name, help, registers, collect() { this.set(value()) } })
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value())
+      },
+    })
   }
 
   return {

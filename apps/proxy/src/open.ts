@@ -1,5 +1,5 @@
-import type { ApiServer } from '@agent/kube'
 import { AgentError, type KubeOpen, OpenHead, type ServiceOpen } from '@agent/contracts'
+import type { ApiServer } from '@agent/kube'
 import type { Stream, StreamHandler } from '@agent/streams'
 import type { Agent } from 'undici'
 
@@ -56,7 +56,7 @@ function kubeCall({ api, impersonate }: OpenContext, request: KubeOpen): Call {
     dispatcher: api.dispatcher(),
     origin: api.origin,
     method: request.method,
-    target: request.target,
+    target: api.basePath + request.target,
     headers: requestHeaders(request.headers, {
       authorization: api.authorization(),
       impersonate: impersonate ? request.user : undefined,

@@ -1,5 +1,6 @@
-import type { Stream } from '@agent/streams'
 import { Readable } from 'node:stream'
+
+import type { Stream } from '@agent/streams'
 
 /** A request body that arrives on a stream, as undici wants to read it. */
 export type RequestBody = {

@@ -30,7 +30,10 @@ export function makeUpgrade(
         onRequestUpgrade(started, status, _headers, socket) {
           if (relay.isOver) return void socket.destroy()
           audit.status = status
-          stream.sendHead(FrameType.head, responseHead(started, status, 'Switching Protocols', true))
+          stream.sendHead(
+            FrameType.head,
+            responseHead(started, status, 'Switching Protocols', true),
+          )
           tunnel = pipeSocket(stream, socket, {
             hop: call.hop,
             onBytes(fromStream, fromSocket) {

@@ -1,0 +1,3 @@
+import { runCtl } from './cli/ctl.ts'
+
+await runCtl(process.argv)

@@ -1,0 +1,169 @@
+import { AgentError, type KubeOpen } from '@agent/contracts'
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+import type { Clusters } from '../clusters.ts'
+import { sendStatus } from '../kube-status.ts'
+import type { ControlPlaneMetrics } from '../metrics.ts'
+import type { Access, Users } from '../ports.ts'
+import type { StreamConnections } from '../stream-connections.ts'
+import { mayUse } from '../users/users.ts'
+import { bearerProtocolOf, withoutIdentity } from './client-headers.ts'
+import { type KubectlPath, parseKubectlPath } from './path.ts'
+import { type ClientRequest, hasBody, relay } from './relay.ts'
+
+const expirySweepMs = 2_000
+/** A request that may be sent twice (RFC 9110 §9.2.2) survives this many lost connections. */
+const maxTries = 3
+
+export type KubectlDeps = {
+  users: Users
+  clusters: Clusters
+  connections: StreamConnections
+  metrics: ControlPlaneMetrics
+  /** How long a request waits for an agent that is away. */
+  waitMs: number
+}
+
+/** The `server:` of users' kubeconfigs. */
+export type KubectlEndpoint = Disposable & {
+  /** Serves the request if its URL is one of ours; false otherwise. */
+  handle(request: IncomingMessage, response: ServerResponse): boolean
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean
+  /** Requests under way. */
+  readonly active: number
+}
+
+type Active = { access: Access; end(error: AgentError): void }
+
+/** Authenticates users and carries their requests to their cluster. */
+export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
+  const { users, clusters, connections, metrics } = deps
+  const active = new Set<Active>()
+  let lastId = 0
+
+  function serve(client: ClientRequest, path: KubectlPath | AgentError): void {
+    const { request, response } = client
+    const access = path instanceof AgentError ? path : authorize(request, path)
+    if (access instanceof AgentError || path instanceof AgentError) {
+      const error = access as AgentError
+      metrics.request(error)
+      return sendStatus(response, error)
+    }
+    const { clusterId, ...who } = access
+    const open: KubeOpen = {
+      kind: 'kube',
+      id: `${process.pid.toString(36)}-${(++lastId).toString(36)}`,
+      method: request.method ?? 'GET',
+      target: path.target,
+      headers: withoutIdentity(request.rawHeaders),
+      user: who.user,
+    }
+    carry(client, open, clusterId, who)
+  }
+
+  function authorize(
+    request: IncomingMessage,
+    { cluster: name }: KubectlPath,
+  ): (Access & { clusterId: string }) | AgentError {
+    const header =
+      request.headers.authorization ?? bearerProtocolOf(request.headers['sec-websocket-protocol'])
+    const access = users.authenticate(header)
+    if (access instanceof AgentError) return access
+    const cluster = clusters.find(name)
+    // The same answer for "none" and "not yours": names of other people's clusters stay theirs.
+    if (cluster === undefined || !mayUse(access, cluster.name)) {
+      return new AgentError('cluster-unknown', `there is no cluster ${name} that ${access.user.name} may use`)
+    }
+    return { ...access, clusterId: cluster.id }
+  }
+
+  function carry(client: ClientRequest, open: KubeOpen, clusterId: string, access: Access): void {
+    const { request, response } = client
+    const gone = new AbortController()
+    const deadline = performance.now() + deps.waitMs
+    const mayRepeat = !hasBody(request) && client.raw === undefined && /^(GET|HEAD|OPTIONS)$/.test(open.method)
+    let tries = 0
+    let endStream = (_error: AgentError): void => gone.abort()
+    const entry: Active = { access, end: (error) => endStream(error) }
+    active.add(entry)
+    response.once('close', onClientGone)
+    request.on('error', () => {})
+    client.raw?.socket.on('error', () => {})
+
+    function onClientGone(): void {
+      gone.abort()
+    }
+    function over(error: AgentError | undefined): void {
+      response.off('close', onClientGone)
+      if (active.delete(entry)) metrics.request(error)
+    }
+    function fail(error: AgentError): void {
+      if (!response.destroyed) sendStatus(response, error)
+      over(error)
+    }
+    async function attempt(): Promise<void> {
+      tries++
+      const waitMs = Math.max(0, deadline - performance.now())
+      const session = await connections.pick(clusterId, waitMs, gone.signal)
+      if (gone.signal.aborted) throw new AgentError('cancelled', 'the client closed its connection')
+      const stream = relay(session, open, client, {
+        onLost(error) {
+          const isFault = error.code === 'connection-lost' || error.code === 'draining'
+          if (!isFault || !mayRepeat || tries >= maxTries || gone.signal.aborted) return false
+          attempt().catch((cause: unknown) => fail(AgentError.from(cause, 'control-plane')))
+          return true
+        },
+        onOver: over,
+      })
+      endStream = (error) => {
+        stream.reset(error)
+        stream.handler.onReset(error)
+      }
+    }
+    attempt().catch((cause: unknown) => fail(AgentError.from(cause, 'control-plane')))
+  }
+
+  function endAll(which: (access: Access) => boolean, error: (access: Access) => AgentError): void {
+    for (const { access, end } of active) if (which(access)) end(error(access))
+  }
+  const revocations = users.onRevoked((tokenId) => {
+    endAll(
+      (access) => access.tokenId === tokenId,
+      () => new AgentError('unauthenticated', `the token ${tokenId} was revoked`),
+    )
+  })
+  const sweep = setInterval(() => {
+    const now = Date.now()
+    endAll(
+      ({ expiresAtMs }) => expiresAtMs !== undefined && expiresAtMs <= now,
+      ({ tokenId }) => new AgentError('token-expired', `the token ${tokenId} expired`),
+    )
+  }, expirySweepMs)
+
+  return {
+    get active() {
+      return active.size
+    },
+    handle(request, response) {
+      const path = parseKubectlPath(request.url ?? '')
+      if (path === undefined) return false
+      serve({ request, response }, path)
+      return true
+    },
+    handleUpgrade(request, socket, head) {
+      const path = parseKubectlPath(request.url ?? '')
+      if (path === undefined) return false
+      const response = new ServerResponse(request)
+      response.assignSocket(socket as never)
+      response.shouldKeepAlive = false
+      response.once('finish', () => socket.end())
+      serve({ request, response, raw: { socket, head } }, path)
+      return true
+    },
+    [Symbol.dispose]() {
+      revocations[Symbol.dispose]()
+      clearInterval(sweep)
+    },
+  }
+}

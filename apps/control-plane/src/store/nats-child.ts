@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+
+import { AgentError } from '@agent/contracts'
+import type { Logger } from 'pino'
+
+const restart = { firstMs: 200, mostMs: 5_000 }
+const stopGraceMs = 5_000
+
+/** The embedded nats-server: where it listens, and its end. */
+export type NatsChild = AsyncDisposable & { url: string; token: string }
+
+/** Runs nats-server with JetStream under the data directory, on loopback; a dead one is started again. */
+export async function startNatsChild(options: {
+  program: string
+  dir: string
+  log: Logger
+}): Promise<NatsChild> {
+  const { program, dir, log } = options
+  await mkdir(join(dir, 'nats'), { recursive: true, mode: 0o700 })
+  const token = await keepToken(join(dir, 'nats', 'token'))
+  const port = await freePort()
+  const config = join(dir, 'nats', 'nats.conf')
+  const lines = [
+    `listen: "127.0.0.1:${port}"`,
+    `authorization { token: "${token}" }`,
+    `jetstream { store_dir: ${JSON.stringify(join(dir, 'nats', 'jetstream'))} }`,
+    'max_payload: 1MB',
+  ]
+  await writeFile(config, `${lines.join('\n')}\n`, { mode: 0o600 })
+
+  let child: ChildProcess | undefined
+  let isStopping = false
+  let waitMs = restart.firstMs
+  let timer: NodeJS.Timeout | undefined
+  const failedFirst = Promise.withResolvers<never>()
+  failedFirst.promise.catch(() => {})
+
+  function run(): void {
+    const since = performance.now()
+    child = spawn(program, ['-c', config], { stdio: 'ignore' })
+    child.once('error', (cause: NodeJS.ErrnoException) => {
+      failedFirst.reject(
+        new AgentError('config-invalid', `CONTROL_PLANE_NATS_BIN: cannot run ${program} (${cause.code})`, {
+          cause,
+        }),
+      )
+    })
+    child.once('exit', (code, killedBy) => {
+      child = undefined
+      if (isStopping) return
+      if (performance.now() - since > 10_000) waitMs = restart.firstMs
+      log.warn({ code, killedBy, waitMs }, 'nats-server died, starting it again')
+      timer = setTimeout(run, waitMs * (0.75 + Math.random() * 0.5))
+      waitMs = Math.min(waitMs * 2, restart.mostMs)
+    })
+  }
+
+  run()
+  await Promise.race([failedFirst.promise, new Promise((resolve) => setImmediate(resolve))])
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    token,
+    async [Symbol.asyncDispose]() {
+      isStopping = true
+      clearTimeout(timer)
+      const running = child
+      if (running === undefined) return
+      const exited = new Promise((resolve) => running.once('exit', resolve))
+      running.kill('SIGTERM')
+      const last = setTimeout(() => running.kill('SIGKILL'), stopGraceMs)
+      await exited
+      clearTimeout(last)
+    },
+  }
+}
+
+/** The same token over restarts, so that a forgotten child of a killed parent can be recognised by nobody else. */
+async function keepToken(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim()
+  } catch {
+    const token = randomBytes(32).toString('base64url')
+    await writeFile(file, token, { mode: 0o600 })
+    return token
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

@@ -1,0 +1,146 @@
+import { AgentError, CanaryOpen, defaultWindows } from '@agent/contracts'
+import { FrameType, type Session, type SessionStats, type Stream, type StreamHandler } from '@agent/streams'
+import { runSession } from '@agent/uplink'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Logger } from 'pino'
+import { WebSocketServer } from 'ws'
+
+import type { TicketClaims } from './ports.ts'
+
+const maxMessageBytes = 2_097_152
+
+type Connection = { session: Session; claims: TicketClaims; since: string }
+
+/** The agents' stream connections: what requests travel on. */
+export type StreamConnections = {
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, claims: TicketClaims): void
+  /** The connection with the fewest streams of a cluster; waits up to `waitMs`, then throws `cluster-offline`. */
+  pick(clusterId: string, waitMs: number, signal: AbortSignal): Promise<Session>
+  list(clusterId: string): { since: string; stats: SessionStats }[]
+  readonly count: number
+  /** Asks agents to take their streams elsewhere, and waits for the last one until the deadline. */
+  drain(deadlineMs: number): Promise<void>
+  /** Ends the connections for which `which` holds, and every stream on them. */
+  cut(which: (claims: TicketClaims) => boolean, error: AgentError): void
+}
+
+/** Keeps the live stream connections by cluster. */
+export function createStreamConnections(log: Logger): StreamConnections {
+  const server = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, perMessageDeflate: false })
+  const live = new Map<string, Set<Connection>>()
+  const waiting = new Map<string, Set<() => void>>()
+  let turn = 0
+
+  function usable(clusterId: string): Session | undefined {
+    const sessions = [...(live.get(clusterId) ?? [])]
+      .map(({ session }) => session)
+      .filter(({ acceptsStreams }) => acceptsStreams)
+    if (sessions.length <= 1) return sessions[0]
+    // Fewest streams first; among equals they take turns.
+    const fewest = Math.min(...sessions.map(({ stats }) => stats.streams))
+    const best = sessions.filter(({ stats }) => stats.streams === fewest)
+    return best[turn++ % best.length]
+  }
+
+  function all(): Connection[] {
+    return [...live.values()].flatMap((set) => [...set])
+  }
+
+  return {
+    accept(request, raw, head, claims) {
+      server.handleUpgrade(request, raw, head, (ws) => {
+        const { clusterId } = claims
+        const { session, closed } = runSession(ws, {
+          role: 'listener',
+          windows: defaultWindows,
+          handler: { onOpen: (stream, open) => answerCanary(session, stream, open) },
+        })
+        const connection = { session, claims, since: new Date().toISOString() }
+        const set = live.get(clusterId) ?? new Set()
+        live.set(clusterId, set.add(connection))
+        log.info({ clusterId, connections: set.size }, 'stream connection opened')
+        for (const wake of waiting.get(clusterId) ?? []) wake()
+        void closed.then((reason) => {
+          set.delete(connection)
+          if (set.size === 0) live.delete(clusterId)
+          const { code, message } = reason
+          log.info({ clusterId, connections: set.size, code, reason: message }, 'stream connection closed')
+        })
+      })
+    },
+    async pick(clusterId, waitMs, signal) {
+      const session = usable(clusterId)
+      if (session !== undefined) return session
+      const deadline = performance.now() + waitMs
+      const wakers = waiting.get(clusterId) ?? new Set()
+      waiting.set(clusterId, wakers)
+      for (;;) {
+        const leftMs = deadline - performance.now()
+        if (leftMs <= 0) throw new AgentError('cluster-offline', 'the cluster’s agent is not connected', { retryAfterMs: 5_000 })
+        await woken(wakers, leftMs, signal)
+        if (wakers.size === 0 && waiting.get(clusterId) === wakers) waiting.delete(clusterId)
+        if (signal.aborted) throw new AgentError('cancelled', 'the client went away while waiting')
+        const found = usable(clusterId)
+        if (found !== undefined) return found
+        waiting.set(clusterId, wakers)
+      }
+    },
+    list: (clusterId) =>
+      [...(live.get(clusterId) ?? [])].map(({ session, since }) => ({ since, stats: session.stats })),
+    get count() {
+      return all().length
+    },
+    async drain(deadlineMs) {
+      for (const { session } of all()) {
+        session.drain({ reason: 'the control plane stops', retryAfterMs: 1_000 })
+      }
+      const deadline = performance.now() + deadlineMs
+      while (performance.now() < deadline && all().some(({ session }) => session.stats.streams > 0)) {
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      for (const { session } of all()) {
+        session.close(new AgentError('draining', 'the control plane stops'))
+      }
+    },
+    cut(which, error) {
+      for (const { session, claims } of all()) if (which(claims)) session.close(error)
+    },
+  }
+}
+
+/** An agent asks whether this connection carries data: we open a probe back on it and pass on what it finds. */
+function answerCanary(session: Session, request: Stream, head: unknown): StreamHandler {
+  const parsed = CanaryOpen.safeParse(head)
+  if (!parsed.success || parsed.data.step !== 'request') {
+    throw new AgentError('protocol', 'an agent may only open canaries', { hop: 'control-plane' })
+  }
+  const open: CanaryOpen = { kind: 'canary', step: 'probe' }
+  const probe = session.open(open, {
+    onHead: (answer) => request.sendHead(FrameType.head, answer as object),
+    onData: (bytes) => probe.consume(bytes.length),
+    onEnd: () => request.end(),
+    onReset: (error) => request.reset(error),
+  })
+  probe.end()
+  return {
+    onData: (bytes) => request.consume(bytes.length),
+    onEnd() {},
+    onReset: (error) => probe.reset(error),
+  }
+}
+
+function woken(wakers: Set<() => void>, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      wakers.delete(done)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    wakers.add(done)
+    signal.addEventListener('abort', done)
+    if (signal.aborted) done()
+  })
+}
