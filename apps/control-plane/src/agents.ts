@@ -1,3 +1,6 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+
 import {
   AgentError,
   AgentMessage,
@@ -8,8 +11,6 @@ import {
   paths,
 } from '@agent/contracts'
 import { createMessageSocket, type MessageSocket } from '@agent/uplink'
-import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
 import type { Logger } from 'pino'
 import { WebSocketServer } from 'ws'
 
@@ -60,7 +61,9 @@ export function createAgents(options: AgentsOptions): Agents {
   async function handle(socket: AgentSocket, message: AgentMessage): Promise<void> {
     const state = live.get(socket)
     if (state === undefined) return
-    const answer = { ...(message.request_id === undefined ? {} : { request_id: message.request_id }) }
+    const answer = {
+      ...(message.request_id === undefined ? {} : { request_id: message.request_id }),
+    }
     const timestamp = new Date().toISOString()
     switch (message.type) {
       case 'register': {
@@ -91,7 +94,10 @@ export function createAgents(options: AgentsOptions): Agents {
       }
       case 'heartbeat': {
         if (state.cluster === undefined) return refuse(socket, answer, 'not registered')
-        clusters.presence(state.cluster.id).lastHeartbeat = { at: timestamp, content: message.payload }
+        clusters.presence(state.cluster.id).lastHeartbeat = {
+          at: timestamp,
+          content: message.payload,
+        }
         const payload = { heartbeat_interval_seconds: options.heartbeatSeconds }
         return socket.send({ type: 'heartbeat_ack', ...answer, timestamp, payload })
       }

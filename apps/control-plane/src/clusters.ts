@@ -1,5 +1,6 @@
-import { AgentError, type HeartbeatPayload, type RegisterPayload } from '@agent/contracts'
 import { randomUUID } from 'node:crypto'
+
+import { AgentError, type HeartbeatPayload, type RegisterPayload } from '@agent/contracts'
 
 import type { AgentTokenRecord, ClusterRecord } from './store/records.ts'
 import type { Bucket } from './store/store.ts'

@@ -1,7 +1,8 @@
-import { AgentError } from '@agent/contracts'
-import type { Sidecar } from '@agent/sidecar'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+
+import { AgentError } from '@agent/contracts'
+import type { Sidecar } from '@agent/sidecar'
 
 import { createAgents } from './agents.ts'
 import { createRestApi } from './api/rest.ts'
@@ -39,7 +40,8 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
   const tickets = await createTickets(store)
   await createFirstAdmin(join(dir, 'admin.token'), userTokens)
 
-  const publicUrl = config.CONTROL_PLANE_PUBLIC_URL ?? `https://localhost:${config.CONTROL_PLANE_PORT}`
+  const publicUrl =
+    config.CONTROL_PLANE_PUBLIC_URL ?? `https://localhost:${config.CONTROL_PLANE_PORT}`
   const tls = await servingTls(config, publicUrl)
   const staticTokens = scope.use(await followTokenFile(config.CONTROL_PLANE_TOKENS_FILE, log))
   const users = scope.use(createUsers(userTokens, () => staticTokens.records))
@@ -58,7 +60,9 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
     activeRequests: () => kubectl.active,
   })
   const waitMs = config.CONTROL_PLANE_WAIT_SECONDS * 1_000
-  const kubectl = scope.use(createKubectlEndpoint({ users, clusters, connections, metrics, waitMs }))
+  const kubectl = scope.use(
+    createKubectlEndpoint({ users, clusters, connections, metrics, waitMs }),
+  )
   scope.use(
     agentTokens.onChange((_key, value, before) => {
       if (value !== undefined || before === undefined) return
@@ -95,7 +99,8 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
   const report = (): void => {
     const facts = { agents: agents.connections, streamConnections: connections.count }
     if (store.connected) status.report('ok', '', facts)
-    else status.report('degraded', 'the store is away: nothing can be changed, traffic goes on', facts)
+    else
+      status.report('degraded', 'the store is away: nothing can be changed, traffic goes on', facts)
   }
   report()
   const reporter = setInterval(report, statusMs)

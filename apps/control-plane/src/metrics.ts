@@ -21,7 +21,11 @@ export function createControlPlaneMetrics(
   })
   const gauges = [
     ['pipeops_control_plane_agents', 'Control connections of agents.', read.agents],
-    ['pipeops_control_plane_stream_connections', 'Stream connections of agents.', read.streamConnections],
+    [
+      'pipeops_control_plane_stream_connections',
+      'Stream connections of agents.',
+      read.streamConnections,
+    ],
     ['pipeops_control_plane_active_requests', 'Users’ requests under way.', read.activeRequests],
   ] as const
   for (const [name, help, value] of gauges) {

@@ -1,10 +1,11 @@
-import { AgentError, paths } from '@agent/contracts'
-import { getRequestListener } from '@hono/node-server'
-import type { Hono } from 'hono'
 import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+
+import { AgentError, paths } from '@agent/contracts'
+import { getRequestListener } from '@hono/node-server'
+import type { Hono } from 'hono'
 
 import type { Agents } from './agents.ts'
 import { statusBody } from './kube-status.ts'
@@ -69,9 +70,13 @@ export async function listen(server: Server, host: string, port: number): Promis
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       reject(
-        new AgentError('config-invalid', `CONTROL_PLANE_PORT: cannot listen on ${host}:${port} (${cause.code})`, {
-          cause,
-        }),
+        new AgentError(
+          'config-invalid',
+          `CONTROL_PLANE_PORT: cannot listen on ${host}:${port} (${cause.code})`,
+          {
+            cause,
+          },
+        ),
       )
     })
     server.listen(port, host, resolve)

@@ -1,8 +1,15 @@
-import { AgentError, CanaryOpen, defaultWindows } from '@agent/contracts'
-import { FrameType, type Session, type SessionStats, type Stream, type StreamHandler } from '@agent/streams'
-import { runSession } from '@agent/uplink'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+
+import { AgentError, CanaryOpen, defaultWindows } from '@agent/contracts'
+import {
+  FrameType,
+  type Session,
+  type SessionStats,
+  type Stream,
+  type StreamHandler,
+} from '@agent/streams'
+import { runSession } from '@agent/uplink'
 import type { Logger } from 'pino'
 import { WebSocketServer } from 'ws'
 
@@ -27,7 +34,11 @@ export type StreamConnections = {
 
 /** Keeps the live stream connections by cluster. */
 export function createStreamConnections(log: Logger): StreamConnections {
-  const server = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, perMessageDeflate: false })
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxMessageBytes,
+    perMessageDeflate: false,
+  })
   const live = new Map<string, Set<Connection>>()
   const waiting = new Map<string, Set<() => void>>()
   let turn = 0
@@ -65,7 +76,10 @@ export function createStreamConnections(log: Logger): StreamConnections {
           set.delete(connection)
           if (set.size === 0) live.delete(clusterId)
           const { code, message } = reason
-          log.info({ clusterId, connections: set.size, code, reason: message }, 'stream connection closed')
+          log.info(
+            { clusterId, connections: set.size, code, reason: message },
+            'stream connection closed',
+          )
         })
       })
     },
@@ -77,7 +91,10 @@ export function createStreamConnections(log: Logger): StreamConnections {
       waiting.set(clusterId, wakers)
       for (;;) {
         const leftMs = deadline - performance.now()
-        if (leftMs <= 0) throw new AgentError('cluster-offline', 'the cluster’s agent is not connected', { retryAfterMs: 5_000 })
+        if (leftMs <= 0)
+          throw new AgentError('cluster-offline', 'the cluster’s agent is not connected', {
+            retryAfterMs: 5_000,
+          })
         await woken(wakers, leftMs, signal)
         if (wakers.size === 0 && waiting.get(clusterId) === wakers) waiting.delete(clusterId)
         if (signal.aborted) throw new AgentError('cancelled', 'the client went away while waiting')
@@ -87,7 +104,10 @@ export function createStreamConnections(log: Logger): StreamConnections {
       }
     },
     list: (clusterId) =>
-      [...(live.get(clusterId) ?? [])].map(({ session, since }) => ({ since, stats: session.stats })),
+      [...(live.get(clusterId) ?? [])].map(({ session, since }) => ({
+        since,
+        stats: session.stats,
+      })),
     get count() {
       return all().length
     },
@@ -96,7 +116,10 @@ export function createStreamConnections(log: Logger): StreamConnections {
         session.drain({ reason: 'the control plane stops', retryAfterMs: 1_000 })
       }
       const deadline = performance.now() + deadlineMs
-      while (performance.now() < deadline && all().some(({ session }) => session.stats.streams > 0)) {
+      while (
+        performance.now() < deadline &&
+        all().some(({ session }) => session.stats.streams > 0)
+      ) {
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
       for (const { session } of all()) {

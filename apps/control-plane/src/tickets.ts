@@ -1,6 +1,7 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+
 import { AgentError, type TicketKind } from '@agent/contracts'
 import { jwtVerify, SignJWT } from 'jose'
-import { randomBytes, randomUUID } from 'node:crypto'
 import * as z from 'zod'
 
 import type { TicketClaims } from './ports.ts'
@@ -57,7 +58,10 @@ export async function createTickets(store: Store): Promise<Tickets> {
       const nowSeconds = Date.now() / 1_000
       for (const [id, exp] of used) if (exp + leewaySeconds < nowSeconds) used.delete(id)
       if (claims.kind !== kind || used.has(claims.jti)) {
-        throw new AgentError('unauthenticated', 'the ticket is for something else, or was used before')
+        throw new AgentError(
+          'unauthenticated',
+          'the ticket is for something else, or was used before',
+        )
       }
       used.set(claims.jti, claims.exp)
       return { clusterId: claims.cluster, agentTokenId: claims.token, instance: claims.instance }

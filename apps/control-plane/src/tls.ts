@@ -1,4 +1,10 @@
 import 'reflect-metadata'
+import { webcrypto } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+
 import { AgentError } from '@agent/contracts'
 import {
   BasicConstraintsExtension,
@@ -11,11 +17,6 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509'
-import { webcrypto } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
-import { isIP } from 'node:net'
-import { hostname } from 'node:os'
-import { join } from 'node:path'
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const dayMs = 86_400_000
@@ -59,7 +60,12 @@ export async function keepGeneratedTls(dir: string, hosts: string[]): Promise<Se
   return { ...serving, ca: authority.certPem }
 }
 
-type Authority = { certificate: X509Certificate; certPem: string; key: webcrypto.CryptoKey; keyPem: string }
+type Authority = {
+  certificate: X509Certificate
+  certPem: string
+  key: webcrypto.CryptoKey
+  keyPem: string
+}
 
 async function createAuthority(): Promise<Authority> {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
@@ -100,7 +106,10 @@ async function createServing(authority: Authority, names: string[]) {
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
       new SubjectAlternativeNameExtension(
-        names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+        names.map((value) => ({
+          type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const),
+          value,
+        })),
       ),
     ],
   })

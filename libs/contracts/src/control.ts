@@ -66,6 +66,8 @@ export const RegisterSuccessPayload = z.object({
   cluster_uuid: z.string().optional(),
   name: z.string().optional(),
   status: z.string().optional(),
+  /** A cluster credential some control planes hand out; kept with the identity, used by nobody else. */
+  token: z.string().optional(),
   /** Cadence in seconds; held within 5–30. */
   heartbeat_interval_seconds: z.number().optional(),
   /** Present when the control plane speaks streams v2. */

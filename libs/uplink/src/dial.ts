@@ -1,7 +1,8 @@
-import { AgentError } from '@agent/contracts'
-import { HttpsProxyAgent } from 'https-proxy-agent'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { rootCertificates } from 'node:tls'
+
+import { AgentError } from '@agent/contracts'
+import { HttpsProxyAgent } from 'https-proxy-agent'
 import { getProxyForUrl } from 'proxy-from-env'
 import { WebSocket } from 'ws'
 
@@ -68,7 +69,10 @@ function refusal(response: IncomingMessage): AgentError {
   const skew = skewOf(response.headers.date)
   if (status === 401 || status === 403) {
     if (skew !== undefined) return skew
-    return new AgentError('credentials-refused', `the control plane refused the credential (${status})`)
+    return new AgentError(
+      'credentials-refused',
+      `the control plane refused the credential (${status})`,
+    )
   }
   if (status === 429 || status === 503) {
     const seconds = Number(response.headers['retry-after'])
@@ -102,14 +106,25 @@ function dialError(error: NodeJS.ErrnoException, url: string, proxy: string): Ag
     )
   }
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/.test(code)) {
-    return new AgentError('control-plane-untrusted', `the certificate of ${host} is not trusted (${code})`, {
-      cause: error,
-    })
+    return new AgentError(
+      'control-plane-untrusted',
+      `the certificate of ${host} is not trusted (${code})`,
+      {
+        cause: error,
+      },
+    )
   }
-  if (/EPROTO|WRONG_VERSION|HPE_/.test(code) || /Invalid (Upgrade|Sec-WebSocket)/.test(error.message)) {
-    return new AgentError('not-a-websocket', `${host} does not speak WebSocket (${code || 'bad answer'})`, {
-      cause: error,
-    })
+  if (
+    /EPROTO|WRONG_VERSION|HPE_/.test(code) ||
+    /Invalid (Upgrade|Sec-WebSocket)/.test(error.message)
+  ) {
+    return new AgentError(
+      'not-a-websocket',
+      `${host} does not speak WebSocket (${code || 'bad answer'})`,
+      {
+        cause: error,
+      },
+    )
   }
   const reason = code === '' ? error.message.replace(/\/\/[^@/]*@/, '//') : code
   return new AgentError('control-plane-unreachable', `no connection to ${host}${via} (${reason})`, {

@@ -1,6 +1,7 @@
+import type { Duplex } from 'node:stream'
+
 import { AgentError, type Hop } from '@agent/contracts'
 import type { Stream, StreamHandler } from '@agent/streams'
-import type { Duplex } from 'node:stream'
 
 /** How long the far side may take to close once the socket here closed in good order. */
 const closeGraceMs = 10_000

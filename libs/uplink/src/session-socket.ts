@@ -75,7 +75,10 @@ export function runSession(socket: WebSocket, options: SessionSocketOptions): Se
   })
   socket.on('close', (code, text) => {
     session.close(
-      new AgentError('connection-lost', `the peer closed the connection (${code} ${text.toString()})`),
+      new AgentError(
+        'connection-lost',
+        `the peer closed the connection (${code} ${text.toString()})`,
+      ),
     )
     resolve(reason as AgentError)
   })

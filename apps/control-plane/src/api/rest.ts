@@ -14,8 +14,14 @@ import { createKubeconfig } from './kubeconfig.ts'
 const Name = z
   .string()
   .max(63)
-  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, { error: 'must be lower case letters, digits, - and .' })
-const Identity = z.string().min(1).max(256).regex(/^[\x21-\x7e]+$/, { error: 'must be printable ASCII' })
+  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, {
+    error: 'must be lower case letters, digits, - and .',
+  })
+const Identity = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[\x21-\x7e]+$/, { error: 'must be printable ASCII' })
 const NewUserToken = z.strictObject({
   user: Identity,
   groups: z.array(Identity).max(64).default([]),
@@ -55,7 +61,9 @@ export function createRestApi(deps: RestDeps): Hono {
 
   const app = new Hono()
   app.route('/api/v1', api)
-  app.notFound((c) => c.json(errorBody(new AgentError('not-found', `nothing at ${c.req.path}`)), 404))
+  app.notFound((c) =>
+    c.json(errorBody(new AgentError('not-found', `nothing at ${c.req.path}`)), 404),
+  )
   app.onError((cause, c) => {
     const error =
       cause instanceof z.ZodError
@@ -84,14 +92,20 @@ function addClusters(api: Hono<Env>, deps: RestDeps): void {
   function find(access: Access, name: string): ClusterRecord {
     const record = clusters.find(name)
     if (record === undefined || !mayUse(access, record.name)) {
-      throw new AgentError('cluster-unknown', `there is no cluster ${name} that ${access.user.name} may use`)
+      throw new AgentError(
+        'cluster-unknown',
+        `there is no cluster ${name} that ${access.user.name} may use`,
+      )
     }
     return record
   }
   api.get('/clusters', (c) => {
     const access = c.get('access')
     return c.json({
-      clusters: clusters.list().filter(({ name }) => mayUse(access, name)).map(describe),
+      clusters: clusters
+        .list()
+        .filter(({ name }) => mayUse(access, name))
+        .map(describe),
     })
   })
   api.get('/clusters/:name', (c) => c.json(describe(find(c.get('access'), c.req.param('name')))))
@@ -99,7 +113,9 @@ function addClusters(api: Hono<Env>, deps: RestDeps): void {
     const access = c.get('access')
     const { name } = find(access, c.req.param('name'))
     const { publicUrl, ca } = deps
-    return c.json(createKubeconfig({ publicUrl, ca, cluster: name, user: access.user.name, token: undefined }))
+    return c.json(
+      createKubeconfig({ publicUrl, ca, cluster: name, user: access.user.name, token: undefined }),
+    )
   })
   api.delete('/clusters/:name', async (c) => {
     assertOperator(c.get('access'))
@@ -159,7 +175,10 @@ function addTokens(api: Hono<Env>, { userTokens, agentTokens }: RestDeps): void 
   })
 }
 
-async function revoke<T extends { id: string; hash: string }>(bucket: Bucket<T>, id: string): Promise<void> {
+async function revoke<T extends { id: string; hash: string }>(
+  bucket: Bucket<T>,
+  id: string,
+): Promise<void> {
   const record = [...bucket.values()].find((each) => each.id === id)
   if (record === undefined) throw new AgentError('not-found', `there is no token ${id}`)
   await bucket.delete(record.hash)

@@ -1,6 +1,7 @@
-import { AgentError, parseErrorCode, parseHop } from '@agent/contracts'
 import { readFile } from 'node:fs/promises'
 import { rootCertificates } from 'node:tls'
+
+import { AgentError, parseErrorCode, parseHop } from '@agent/contracts'
 import { Agent, request } from 'undici'
 
 /** Where the control plane is and how to prove oneself; files, so that no secret is on a command line. */
@@ -17,7 +18,9 @@ export type Client = {
 export async function createClient({ url, caFile, tokenFile }: ClientOptions): Promise<Client> {
   const token = await read('--token-file', tokenFile)
   const ca = caFile === undefined ? undefined : await read('--ca-file', caFile)
-  const dispatcher = new Agent({ connect: ca === undefined ? {} : { ca: [...rootCertificates, ca] } })
+  const dispatcher = new Agent({
+    connect: ca === undefined ? {} : { ca: [...rootCertificates, ca] },
+  })
   return {
     ca,
     async call(method, path, body) {
@@ -47,7 +50,11 @@ export async function createClient({ url, caFile, tokenFile }: ClientOptions): P
 function unreachable(url: string, cause: NodeJS.ErrnoException): AgentError {
   const code = cause.code ?? cause.message
   return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/.test(code)
-    ? new AgentError('control-plane-untrusted', `the certificate of ${url} is not trusted (${code})`, { cause })
+    ? new AgentError(
+        'control-plane-untrusted',
+        `the certificate of ${url} is not trusted (${code})`,
+        { cause },
+      )
     : new AgentError('control-plane-unreachable', `no connection to ${url} (${code})`, { cause })
 }
 

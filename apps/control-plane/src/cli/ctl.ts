@@ -1,6 +1,7 @@
+import { writeFile } from 'node:fs/promises'
+
 import { AgentError } from '@agent/contracts'
 import { Command, Option } from 'commander'
-import { writeFile } from 'node:fs/promises'
 
 import { createKubeconfig } from '../api/kubeconfig.ts'
 import { type Client, createClient } from './client.ts'
@@ -11,14 +12,22 @@ type Global = { url: string; caFile?: string; tokenFile: string; output: 'json' 
 export async function runCtl(argv: string[]): Promise<void> {
   const program = new Command('ctl')
     .description('Clusters, tokens and kubeconfigs of a control plane.')
-    .addOption(new Option('--url <url>', 'control plane').env('CONTROL_PLANE_URL').default('https://localhost:8443'))
-    .addOption(new Option('--ca-file <file>', 'CA of the control plane').env('CONTROL_PLANE_CA_FILE'))
+    .addOption(
+      new Option('--url <url>', 'control plane')
+        .env('CONTROL_PLANE_URL')
+        .default('https://localhost:8443'),
+    )
+    .addOption(
+      new Option('--ca-file <file>', 'CA of the control plane').env('CONTROL_PLANE_CA_FILE'),
+    )
     .addOption(
       new Option('--token-file <file>', 'file with your token')
         .env('CONTROL_PLANE_TOKEN_FILE')
         .makeOptionMandatory(),
     )
-    .addOption(new Option('--output <format>', 'how to print').choices(['json', 'table']).default('table'))
+    .addOption(
+      new Option('--output <format>', 'how to print').choices(['json', 'table']).default('table'),
+    )
 
   const collect = (value: string, all: string[] = []): string[] => [...all, value]
   const run = (task: (client: Client, options: never, argument: string) => Promise<unknown>) =>
@@ -33,10 +42,16 @@ export async function runCtl(argv: string[]): Promise<void> {
   clusters.command('list').action(run((client) => client.call('GET', '/api/v1/clusters')))
   clusters
     .command('show <name>')
-    .action(run((client, _, name) => client.call('GET', `/api/v1/clusters/${encodeURIComponent(name)}`)))
+    .action(
+      run((client, _, name) => client.call('GET', `/api/v1/clusters/${encodeURIComponent(name)}`)),
+    )
   clusters
     .command('remove <name>')
-    .action(run((client, _, name) => client.call('DELETE', `/api/v1/clusters/${encodeURIComponent(name)}`)))
+    .action(
+      run((client, _, name) =>
+        client.call('DELETE', `/api/v1/clusters/${encodeURIComponent(name)}`),
+      ),
+    )
 
   const tokens = program.command('tokens').description('tokens of users')
   const withUser = (command: Command): Command =>
@@ -48,7 +63,9 @@ export async function runCtl(argv: string[]): Promise<void> {
     .option('--cluster <name>', 'a cluster it may use, repeatable; all when none is given', collect)
     .action(run((client, options) => createToken(client, options)))
   tokens.command('list').action(run((client) => client.call('GET', '/api/v1/tokens')))
-  tokens.command('revoke <id>').action(run((client, _, id) => client.call('DELETE', `/api/v1/tokens/${id}`)))
+  tokens
+    .command('revoke <id>')
+    .action(run((client, _, id) => client.call('DELETE', `/api/v1/tokens/${id}`)))
 
   const agentTokens = program.command('agent-tokens').description('tokens of agents')
   agentTokens
@@ -132,6 +149,9 @@ function print(value: unknown, format: 'json' | 'table'): void {
 
 function rowText(row: Record<string, unknown>): string {
   return Object.entries(row)
-    .map(([key, value]) => `${key}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
+    .map(
+      ([key, value]) =>
+        `${key}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
+    )
     .join('  ')
 }

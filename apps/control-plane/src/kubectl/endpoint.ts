@@ -1,6 +1,7 @@
-import { AgentError, type KubeOpen } from '@agent/contracts'
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+
+import { AgentError, type KubeOpen } from '@agent/contracts'
 
 import type { Clusters } from '../clusters.ts'
 import { sendStatus } from '../kube-status.ts'
@@ -73,7 +74,10 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
     const cluster = clusters.find(name)
     // The same answer for "none" and "not yours": names of other people's clusters stay theirs.
     if (cluster === undefined || !mayUse(access, cluster.name)) {
-      return new AgentError('cluster-unknown', `there is no cluster ${name} that ${access.user.name} may use`)
+      return new AgentError(
+        'cluster-unknown',
+        `there is no cluster ${name} that ${access.user.name} may use`,
+      )
     }
     return { ...access, clusterId: cluster.id }
   }
@@ -82,7 +86,8 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
     const { request, response } = client
     const gone = new AbortController()
     const deadline = performance.now() + deps.waitMs
-    const mayRepeat = !hasBody(request) && client.raw === undefined && /^(GET|HEAD|OPTIONS)$/.test(open.method)
+    const mayRepeat =
+      !hasBody(request) && client.raw === undefined && /^(GET|HEAD|OPTIONS)$/.test(open.method)
     let tries = 0
     let endStream = (_error: AgentError): void => gone.abort()
     const entry: Active = { access, end: (error) => endStream(error) }

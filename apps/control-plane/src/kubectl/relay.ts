@@ -1,8 +1,9 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
 import { AgentError, type KubeOpen, ResponseHead } from '@agent/contracts'
 import type { Session, Stream, StreamHandler } from '@agent/streams'
 import { pipeSocket } from '@agent/uplink'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
 
 import { sendStatus } from '../kube-status.ts'
 
@@ -35,7 +36,8 @@ export function relay(
   const handler: StreamHandler = {
     onHead(value) {
       const parsed = ResponseHead.safeParse(value)
-      if (!parsed.success) throw new AgentError('protocol', 'the answer’s head is malformed', { hop: 'proxy' })
+      if (!parsed.success)
+        throw new AgentError('protocol', 'the answer’s head is malformed', { hop: 'proxy' })
       hasHead = true
       const { status, statusText, headers } = parsed.data
       if (status === 101) return switchProtocols(parsed.data)
@@ -61,7 +63,8 @@ export function relay(
   }
 
   function switchProtocols(head: ResponseHead): void {
-    if (raw === undefined) throw new AgentError('protocol', 'an upgrade nobody asked for', { hop: 'proxy' })
+    if (raw === undefined)
+      throw new AgentError('protocol', 'an upgrade nobody asked for', { hop: 'proxy' })
     detach()
     response.detachSocket(raw.socket as never)
     raw.socket.write(encodeHead(head), 'latin1')
@@ -119,6 +122,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 function encodeHead({ status, statusText, headers }: ResponseHead): string {
   let text = `HTTP/1.1 ${status} ${statusText || 'Switching Protocols'}\r\n`
-  for (let at = 0; at + 1 < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`
+  for (let at = 0; at + 1 < headers.length; at += 2)
+    text += `${headers[at]}: ${headers[at + 1]}\r\n`
   return `${text}\r\n`
 }

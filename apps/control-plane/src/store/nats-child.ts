@@ -44,9 +44,13 @@ export async function startNatsChild(options: {
     child = spawn(program, ['-c', config], { stdio: 'ignore' })
     child.once('error', (cause: NodeJS.ErrnoException) => {
       failedFirst.reject(
-        new AgentError('config-invalid', `CONTROL_PLANE_NATS_BIN: cannot run ${program} (${cause.code})`, {
-          cause,
-        }),
+        new AgentError(
+          'config-invalid',
+          `CONTROL_PLANE_NATS_BIN: cannot run ${program} (${cause.code})`,
+          {
+            cause,
+          },
+        ),
       )
     })
     child.once('exit', (code, killedBy) => {

@@ -1,10 +1,9 @@
+import { AgentError } from '@agent/contracts'
 import { jetstream } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import type * as z from 'zod'
-
-import { AgentError } from '@agent/contracts'
 
 const connectMs = 20_000
 
@@ -37,7 +36,8 @@ export async function openStore(options: {
     for await (const { type } of connection.status()) {
       if (type === 'disconnect') connected = false
       if (type === 'reconnect') connected = true
-      if (type === 'disconnect' || type === 'reconnect') options.log.warn({ type }, 'store connection')
+      if (type === 'disconnect' || type === 'reconnect')
+        options.log.warn({ type }, 'store connection')
     }
   })()
   const kvm = new Kvm(jetstream(connection))
@@ -60,7 +60,10 @@ export async function openStore(options: {
   }
 }
 
-async function connectFirst(options: { url: string; token: string | undefined }): Promise<NatsConnection> {
+async function connectFirst(options: {
+  url: string
+  token: string | undefined
+}): Promise<NatsConnection> {
   const deadline = performance.now() + connectMs
   for (;;) {
     try {
@@ -84,7 +87,11 @@ async function connectFirst(options: { url: string; token: string | undefined })
 }
 
 /** Follows a bucket for ever; a watch that ends is begun again, and what it missed is made up for. */
-function mirror<T>(kv: KV, schema: z.ZodType<T>, log: Logger): Bucket<T> & { stop(): void; loaded: Promise<void> } {
+function mirror<T>(
+  kv: KV,
+  schema: z.ZodType<T>,
+  log: Logger,
+): Bucket<T> & { stop(): void; loaded: Promise<void> } {
   const entries = new Map<string, T>()
   const listeners = new Set<(key: string, value: T | undefined, before: T | undefined) => void>()
   const loaded = Promise.withResolvers<void>()

@@ -17,6 +17,7 @@ export function createTokenId(): string {
 
 /** The secret of an `Authorization: Bearer` header; undefined where there is none. */
 export function bearerOf(authorization: string | undefined): string | undefined {
-  if (authorization === undefined || authorization.slice(0, 7).toLowerCase() !== 'bearer ') return undefined
+  if (authorization === undefined || authorization.slice(0, 7).toLowerCase() !== 'bearer ')
+    return undefined
   return authorization.slice(7).trim() || undefined
 }

@@ -35,7 +35,10 @@ export function parseTokenFile(text: string): UserTokenRecord[] {
 }
 
 function splitList(text: string): string[] {
-  return text.split(',').map((item) => item.trim()).filter(Boolean)
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean)
 }
 
 /** One CSV line (RFC 4180 without line breaks); undefined when a quote is left open. */

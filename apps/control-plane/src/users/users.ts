@@ -45,7 +45,10 @@ export function createUsers(
       if (record === undefined) return unknown
       const expiresAtMs = record.expiresAt === null ? undefined : Date.parse(record.expiresAt)
       if (expiresAtMs !== undefined && expiresAtMs <= now()) {
-        return new AgentError('token-expired', `the token ${record.id} expired at ${record.expiresAt}`)
+        return new AgentError(
+          'token-expired',
+          `the token ${record.id} expired at ${record.expiresAt}`,
+        )
       }
       return accessOf(record, expiresAtMs)
     },

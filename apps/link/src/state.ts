@@ -1,0 +1,16 @@
+import * as z from 'zod'
+
+/** What outlives a restart: who this agent is, and what must stay secret. */
+export const State = z.object({
+  agentId: z.string().min(1),
+  clusterId: z.string().nullable(),
+  clusterToken: z.string().nullable(),
+})
+export type State = z.infer<typeof State>
+
+/** A place where state is kept. */
+export type StateStore = {
+  /** Undefined where nothing was kept yet; throws where it cannot be read. */
+  load(): Promise<State | undefined>
+  save(state: State): Promise<void>
+}
