@@ -1,0 +1,2 @@
+export { kubernetesVersion } from './programs.ts'
+export { cacheDir, type Progress, type ResolveOptions, resolveTool, resolveTools } from './resolve.ts'
