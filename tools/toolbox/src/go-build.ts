@@ -27,7 +27,8 @@ export async function buildWithGo(program: Program, options: BuildOptions): Prom
   progress(`building ${program.name} ${program.version} from source …`)
   const ticker = setInterval(() => progress(`building ${program.name} … ${seconds()}`), tickMs)
   const env = { ...environment, GOFLAGS: '-buildvcs=false -mod=mod', CGO_ENABLED: '0' }
-  const runGo = (args: string[]): Promise<string> => execGo(args, { cwd: dir, env, signal, program })
+  const runGo = (args: string[]): Promise<string> =>
+    execGo(args, { cwd: dir, env, signal, program })
   try {
     await runGo(['mod', 'init', 'toolbox'])
     if (go.module === 'k8s.io/kubernetes') await pinStaging(go, runGo)
@@ -47,7 +48,9 @@ async function pinStaging(
   { module, version }: Program['go'],
   runGo: (args: string[]) => Promise<string>,
 ): Promise<void> {
-  const { GoMod } = JSON.parse(await runGo(['mod', 'download', '-json', `${module}@${version}`])) as {
+  const { GoMod } = JSON.parse(
+    await runGo(['mod', 'download', '-json', `${module}@${version}`]),
+  ) as {
     GoMod: string
   }
   const staged = (await readFile(GoMod, 'utf8')).matchAll(/^\s+(k8s\.io\/[a-z-]+) v0\.0\.0$/gm)

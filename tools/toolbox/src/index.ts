@@ -1,2 +1,8 @@
 export { kubernetesVersion } from './programs.ts'
-export { cacheDir, type Progress, type ResolveOptions, resolveTool, resolveTools } from './resolve.ts'
+export {
+  cacheDir,
+  type Progress,
+  type ResolveOptions,
+  resolveTool,
+  resolveTools,
+} from './resolve.ts'

@@ -49,7 +49,11 @@ const list: Program[] = [
     version: '3.6.16',
     versionArgs: ['--version'],
     accepts: 'etcd Version: 3.6.',
-    go: { module: 'go.etcd.io/etcd/server/v3', version: 'v3.6.16', package: 'go.etcd.io/etcd/server/v3' },
+    go: {
+      module: 'go.etcd.io/etcd/server/v3',
+      version: 'v3.6.16',
+      package: 'go.etcd.io/etcd/server/v3',
+    },
   },
   {
     name: 'kwok',

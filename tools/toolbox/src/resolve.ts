@@ -44,16 +44,29 @@ export async function resolveTool(name: string, options: ResolveOptions = {}): P
     const candidate = join(dir, name)
     if ((await isExecutable(candidate)) && (await matches(program, candidate))) return candidate
   }
-  const folder = join(cacheDir(environment), `${name}-${program.version}-${process.platform}-${process.arch}`)
+  const folder = join(
+    cacheDir(environment),
+    `${name}-${program.version}-${process.platform}-${process.arch}`,
+  )
   const cached = join(folder, name)
   if (await isExecutable(cached)) return cached
   await mkdir(folder, { recursive: true })
-  return withLock(`${folder}.lock`, { progress, ...(signal === undefined ? {} : { signal }) }, async () => {
-    // Somebody else may have built it while we waited.
-    if (await isExecutable(cached)) return cached
-    await buildWithGo(program, { target: cached, workDir: cacheDir(environment), progress, signal, environment })
-    return cached
-  })
+  return withLock(
+    `${folder}.lock`,
+    { progress, ...(signal === undefined ? {} : { signal }) },
+    async () => {
+      // Somebody else may have built it while we waited.
+      if (await isExecutable(cached)) return cached
+      await buildWithGo(program, {
+        target: cached,
+        workDir: cacheDir(environment),
+        progress,
+        signal,
+        environment,
+      })
+      return cached
+    },
+  )
 }
 
 /** Several programs; builds run one after the other, because each uses all cores. */

@@ -1,0 +1,219 @@
+import { execFile, spawn } from 'node:child_process'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { request } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+import { kubernetesVersion, type Progress, resolveTools } from '@agent/toolbox'
+
+import { createChildren, type Children } from './children.ts'
+import { writeKubeconfig } from './kubeconfig.ts'
+import { kwokConfig } from './kwok.ts'
+import { createPki, type Pki } from './pki.ts'
+import { freePorts } from './ports.ts'
+import { agentObjects, demoObjects } from './seed.ts'
+
+const run = promisify(execFile)
+const readyMs = 60_000
+const renewTokenMs = 3_600_000
+
+/** A running cluster, and what is needed to talk to it. */
+export type Cluster = AsyncDisposable & {
+  url: string
+  caFile: string
+  /** Full rights, for tests and for whoever started the cluster. */
+  adminKubeconfig: string
+  /** The agent's ServiceAccount token, renewed while the cluster lives. */
+  agentTokenFile: string
+  kubectl: string
+  pids: number[]
+}
+
+export type EmbeddedOptions = {
+  /** Everything is kept below it; removed at the end. */
+  dir: string
+  progress?: Progress
+  /** Nodes, namespaces and pods to look at; on by default. */
+  seed?: boolean
+}
+
+/** etcd, kube-apiserver, and kwok in the place of kubelets. */
+export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cluster> {
+  const { dir, progress = () => {}, seed = true } = options
+  const names = ['etcd', 'kube-apiserver', 'kwok', 'kubectl'] as const
+  const tools = await resolveTools(names, { progress })
+  progress(`starting an embedded cluster (Kubernetes ${kubernetesVersion}) …`)
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  await using scope = new AsyncDisposableStack()
+  scope.defer(() => rm(dir, { recursive: true, force: true }))
+  const children = scope.use(await createChildren(dir))
+  const pki = await createPki(dir)
+  const [etcdPort, peerPort, apiPort, kubeletPort] = (await freePorts(4)) as [
+    number,
+    number,
+    number,
+    number,
+  ]
+
+  await children.start('etcd', tools.etcd, [
+    ...['--data-dir', join(dir, 'etcd'), '--unsafe-no-fsync', '--log-level', 'error'],
+    ...['--listen-client-urls', `http://127.0.0.1:${etcdPort}`],
+    ...['--advertise-client-urls', `http://127.0.0.1:${etcdPort}`],
+    ...['--listen-peer-urls', `http://127.0.0.1:${peerPort}`],
+  ])
+  await startApiServer(children, pki, tools['kube-apiserver'], { dir, apiPort, etcdPort })
+  const url = `https://127.0.0.1:${apiPort}`
+  const adminKubeconfig = join(dir, 'admin.kubeconfig')
+  const admin = await pki.issue('admin', 'CN=admin, O=system:masters')
+  await writeKubeconfig(adminKubeconfig, { server: url, ca: pki.ca, ...admin })
+  await untilReady(url, pki.ca, children)
+
+  const webPort = await startWeb(scope)
+  const logsFile = join(dir, 'pod.log')
+  await writeFile(logsFile, criLog(20))
+  const workDir = join(dir, 'exec')
+  await mkdir(workDir)
+  await writeFile(join(workDir, 'hello.txt'), 'hello from the pod\n')
+  const kwokFile = join(dir, 'kwok.yaml')
+  await writeFile(kwokFile, kwokConfig({ logsFile, workDir, webPort }))
+  const kubelet = await pki.issue('kubelet', 'CN=kubelet', ['127.0.0.1'])
+  await children.start('kwok', tools.kwok, [
+    ...['--kubeconfig', adminKubeconfig, '--config', kwokFile],
+    ...['--manage-nodes-with-annotation-selector', 'kwok.x-k8s.io/node=fake'],
+    ...['--node-ip', '127.0.0.1', '--node-port', String(kubeletPort)],
+    ...['--server-address', `127.0.0.1:${kubeletPort}`, '--node-lease-duration-seconds', '40'],
+    ...['--tls-cert-file', kubelet.certFile, '--tls-private-key-file', kubelet.keyFile],
+  ])
+
+  const kubectl = (args: string[], input?: object[]): Promise<string> =>
+    runKubectl(tools.kubectl, ['--kubeconfig', adminKubeconfig, ...args], input)
+  await kubectl(['apply', '--server-side', '-f', '-'], agentObjects())
+  if (seed) {
+    await kubectl(['apply', '--server-side', '-f', '-'], demoObjects())
+    await kubectl(['wait', '--for=condition=Ready', 'pods', '--all', '-A', '--timeout=60s'])
+  }
+  const agentTokenFile = join(dir, 'agent-token')
+  const renewToken = async (): Promise<void> => {
+    const token = await kubectl([
+      'create',
+      'token',
+      'pipeops-agent',
+      '-n',
+      'pipeops-system',
+      '--duration=24h',
+    ])
+    await writeFile(`${agentTokenFile}.new`, token.trim(), { mode: 0o600 })
+    await rename(`${agentTokenFile}.new`, agentTokenFile)
+  }
+  await renewToken()
+  const timer = setInterval(() => void renewToken().catch(() => {}), renewTokenMs)
+  scope.defer(() => clearInterval(timer))
+
+  const owned = scope.move()
+  return {
+    url,
+    caFile: pki.caFile,
+    adminKubeconfig,
+    agentTokenFile,
+    kubectl: tools.kubectl,
+    pids: children.pids,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+async function startApiServer(
+  children: Children,
+  pki: Pki,
+  program: string,
+  { dir, apiPort, etcdPort }: { dir: string; apiPort: number; etcdPort: number },
+): Promise<void> {
+  const serving = await pki.issue('apiserver', 'CN=kube-apiserver', [
+    '127.0.0.1',
+    'localhost',
+    'kubernetes',
+  ])
+  const kubeletClient = await pki.issue('kubelet-client', 'CN=kube-apiserver, O=system:masters')
+  const accounts = await pki.signingKey('service-accounts')
+  await children.start('kube-apiserver', program, [
+    `--etcd-servers=http://127.0.0.1:${etcdPort}`,
+    '--bind-address=127.0.0.1',
+    `--secure-port=${apiPort}`,
+    // Loopback cannot be an endpoint of the `kubernetes` Service, and nobody here needs that Service.
+    '--endpoint-reconciler-type=none',
+    `--tls-cert-file=${serving.certFile}`,
+    `--tls-private-key-file=${serving.keyFile}`,
+    `--client-ca-file=${pki.caFile}`,
+    `--kubelet-client-certificate=${kubeletClient.certFile}`,
+    `--kubelet-client-key=${kubeletClient.keyFile}`,
+    '--kubelet-preferred-address-types=InternalIP',
+    '--service-account-issuer=https://kubernetes.default.svc',
+    `--service-account-key-file=${accounts.publicFile}`,
+    `--service-account-signing-key-file=${accounts.privateFile}`,
+    '--service-cluster-ip-range=10.96.0.0/16',
+    '--authorization-mode=RBAC',
+    // No controller makes the default ServiceAccount that this plugin asks of every pod.
+    '--disable-admission-plugins=ServiceAccount',
+    '--allow-privileged=true',
+    `--cert-dir=${dir}`,
+  ])
+}
+
+/** Lines as container runtimes write them. */
+function criLog(lines: number): string {
+  const at = (line: number): string => new Date(Date.now() - (lines - line) * 1_000).toISOString()
+  return Array.from(
+    { length: lines },
+    (_, line) => `${at(line)} stdout F log line ${line + 1}\n`,
+  ).join('')
+}
+
+async function untilReady(url: string, ca: string, children: Children): Promise<void> {
+  const deadline = performance.now() + readyMs
+  while (!(await isReady(url, ca))) {
+    if (performance.now() > deadline) {
+      const log = await children.tail('kube-apiserver')
+      throw new Error(
+        `kube-apiserver was not ready in ${readyMs / 1_000} s; its last lines:\n${log}`,
+      )
+    }
+    await delay(100)
+  }
+}
+
+function isReady(url: string, ca: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asking = request(`${url}/readyz`, { ca, timeout: 2_000, agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    })
+    asking.once('error', () => resolve(false))
+    asking.once('timeout', () => asking.destroy())
+    asking.end()
+  })
+}
+
+/** What a port-forward reaches. */
+async function startWeb(scope: AsyncDisposableStack): Promise<number> {
+  const server = createServer((_request, response) => response.end('hello from the pod\n'))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  scope.defer(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return (server.address() as AddressInfo).port
+}
+
+async function runKubectl(program: string, args: string[], input?: object[]): Promise<string> {
+  if (input === undefined) return (await run(program, args)).stdout
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  let output = ''
+  child.stdout.on('data', (chunk) => (output += chunk))
+  child.stderr.on('data', (chunk) => (output += chunk))
+  child.stdin.end(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: input }))
+  const code = await new Promise((resolve) => child.once('close', resolve))
+  if (code !== 0) throw new Error(`kubectl ${args.at(-3)} failed:\n${output}`)
+  return output
+}

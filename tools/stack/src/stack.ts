@@ -1,0 +1,245 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+import { freePorts } from '@agent/cluster'
+import { type Progress, resolveTools } from '@agent/toolbox'
+
+import { type Supervised, supervise } from './supervisor.ts'
+
+const run = promisify(execFile)
+const root = join(import.meta.dirname, '../../..')
+const readyMs = 60_000
+
+/** Which cluster the agent stands in, and what it proves itself with. */
+export type StackCluster =
+  | { url: string; caFile: string; agentTokenFile: string }
+  | { kubeconfig: string; context?: string | undefined }
+
+export type StackOptions = {
+  /** State, logs and kubeconfig go below it. */
+  dir: string
+  cluster: StackCluster
+  clusterName?: string
+  proxies?: number
+  progress?: Progress
+  /** More environment for single processes. */
+  env?: Partial<Record<'control-plane' | 'link' | 'proxy', Record<string, string>>>
+  /** What the agent dials instead of the control plane: a path through faults. */
+  agentDials?(controlPlanePort: number): Promise<number>
+  controlPlanePort?: number
+}
+
+/** Control plane and agent, running as separate processes. */
+export type Stack = AsyncDisposable & {
+  controlPlaneUrl: string
+  /** The control plane's CA. */
+  caFile: string
+  /** For stock kubectl, as the user demo-admin, through the tunnel. */
+  kubeconfig: string
+  clusterName: string
+  /** The token in that kubeconfig. */
+  userToken: string
+  processes: ReadonlyMap<string, Supervised>
+  /** Calls the control plane's command line and returns what it printed. */
+  ctl(...args: string[]): Promise<unknown>
+  readyz(name: string): Promise<{ status: number; state: string; reason: string }>
+  /** Resolves when every process says that it is ready; rejects saying which one is not, and why. */
+  untilReady(deadlineMs?: number): Promise<void>
+}
+
+/** Brings everything up and waits until requests flow. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { dir, cluster, clusterName = 'demo', proxies = 1, progress = () => {}, env = {} } = options
+  const tools = await resolveTools(['nats-server'], { progress })
+  const logsDir = join(dir, 'logs')
+  const dataDir = join(dir, 'control-plane')
+  await mkdir(logsDir, { recursive: true, mode: 0o700 })
+  await using scope = new AsyncDisposableStack()
+  const processes = new Map<string, Supervised>()
+  const health = new Map<string, number>()
+  const freed = await freePorts(4 + proxies)
+  const [busPort, freePort, controlPlaneHealth, linkHealth, ...proxyHealth] = freed as [
+    number,
+    number,
+    number,
+    number,
+    ...number[],
+  ]
+  const port = options.controlPlanePort ?? freePort
+
+  function start(
+    name: string,
+    program: string,
+    args: string[],
+    environment: Record<string, string>,
+  ): void {
+    processes.set(name, scope.use(supervise({ name, program, args, env: environment }, logsDir)))
+  }
+  function startApp(
+    name: string,
+    app: string,
+    healthPort: number,
+    environment: Record<string, string>,
+  ): void {
+    health.set(name, healthPort)
+    const common = {
+      HEALTH_HOST: '127.0.0.1',
+      HEALTH_PORT: String(healthPort),
+      PIPEOPS_INSTANCE: name,
+      SHUTDOWN_GRACE_SECONDS: '5',
+    }
+    start(name, process.execPath, [join(root, 'apps', app, 'src/main.ts')], {
+      ...common,
+      ...environment,
+    })
+  }
+
+  progress('starting the control plane …')
+  const controlPlaneUrl = `https://localhost:${port}`
+  startApp('control-plane', 'control-plane', controlPlaneHealth, {
+    CONTROL_PLANE_HOST: '127.0.0.1',
+    CONTROL_PLANE_PORT: String(port),
+    CONTROL_PLANE_DATA_DIR: dataDir,
+    CONTROL_PLANE_NATS_BIN: tools['nats-server'],
+    ...env['control-plane'],
+    ...(options.agentDials === undefined
+      ? {}
+      : { CONTROL_PLANE_PUBLIC_URL: `https://localhost:${await options.agentDials(port)}` }),
+  })
+  await untilReady(readyMs)
+  const caFile = join(dataDir, 'ca.crt')
+  async function ctl(...args: string[]): Promise<unknown> {
+    const { stdout } = await run(
+      process.execPath,
+      [join(root, 'apps/control-plane/src/ctl.ts'), '--output', 'json', ...args],
+      {
+        env: {
+          ...process.env,
+          CONTROL_PLANE_URL: controlPlaneUrl,
+          CONTROL_PLANE_CA_FILE: caFile,
+          CONTROL_PLANE_TOKEN_FILE: join(dataDir, 'admin.token'),
+        },
+      },
+    )
+    return stdout === '' ? null : JSON.parse(stdout)
+  }
+
+  progress('starting the agent …')
+  const agentTokenFile = join(dir, 'agent.token')
+  const { token } = (await ctl('agent-tokens', 'create', '--cluster', clusterName)) as {
+    token: string
+  }
+  await writeFile(agentTokenFile, token, { mode: 0o600 })
+  const busTokenFile = join(dir, 'bus.token')
+  const busToken = randomBytes(24).toString('base64url')
+  await writeFile(busTokenFile, busToken, { mode: 0o600 })
+  const busConfig = join(dir, 'bus.conf')
+  await writeFile(
+    busConfig,
+    `listen: "127.0.0.1:${busPort}"\nauthorization { token: "${busToken}" }\n`,
+    { mode: 0o600 },
+  )
+  start('nats', tools['nats-server'], ['-c', busConfig], {})
+
+  const agent = {
+    BUS_URL: `nats://127.0.0.1:${busPort}`,
+    BUS_TOKEN_FILE: busTokenFile,
+    PIPEOPS_CA_FILE: caFile,
+    ...kubeEnvironment(cluster),
+  }
+  const agentPort = options.agentDials === undefined ? port : await options.agentDials(port)
+  startApp('link', 'link', linkHealth, {
+    ...agent,
+    PIPEOPS_API_URL: `https://localhost:${agentPort}`,
+    PIPEOPS_TOKEN_FILE: agentTokenFile,
+    PIPEOPS_CLUSTER_NAME: clusterName,
+    PIPEOPS_STATE: 'kubeconfig' in cluster ? 'file' : 'kubernetes',
+    PIPEOPS_STATE_FILE: join(dir, 'agent.state'),
+    ...env.link,
+  })
+  for (const [index, healthPort] of proxyHealth.entries()) {
+    startApp(`proxy-${index + 1}`, 'proxy', healthPort, {
+      ...agent,
+      PROXY_IMPERSONATE: 'kubeconfig' in cluster ? 'false' : 'true',
+      ...env.proxy,
+    })
+  }
+
+  async function readyz(name: string): Promise<{ status: number; state: string; reason: string }> {
+    try {
+      const answer = await fetch(`http://127.0.0.1:${health.get(name)}/readyz`, {
+        signal: AbortSignal.timeout(2_000),
+      })
+      return {
+        status: answer.status,
+        ...((await answer.json()) as { state: string; reason: string }),
+      }
+    } catch {
+      return { status: 0, state: 'down', reason: 'it does not answer' }
+    }
+  }
+  async function untilReady(deadlineMs = readyMs): Promise<void> {
+    const deadline = performance.now() + deadlineMs
+    for (const name of health.keys()) {
+      for (;;) {
+        const { status, state, reason } = await readyz(name)
+        if (status === 200) break
+        const child = processes.get(name) as Supervised
+        const isHopeless = child.restarts > 2
+        if (isHopeless || performance.now() > deadline) {
+          throw new Error(`${name} is not ready (${state}): ${reason}\n${await child.tail()}`)
+        }
+        await delay(100)
+      }
+    }
+  }
+
+  await untilReady(readyMs)
+  const kubeconfig = join(dir, 'kubeconfig')
+  await ctl(
+    'kubeconfig',
+    '--cluster',
+    clusterName,
+    '--user',
+    'demo-admin',
+    '--group',
+    'pipeops:admins',
+    '--out',
+    kubeconfig,
+  )
+  const { users } = JSON.parse(await readFile(kubeconfig, 'utf8')) as {
+    users: [{ user: { token: string } }]
+  }
+  const owned = scope.move()
+  return {
+    controlPlaneUrl,
+    caFile,
+    kubeconfig,
+    clusterName,
+    userToken: users[0].user.token,
+    processes,
+    ctl,
+    readyz,
+    untilReady,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+function kubeEnvironment(cluster: StackCluster): Record<string, string> {
+  if ('kubeconfig' in cluster) {
+    const { kubeconfig, context } = cluster
+    return {
+      PIPEOPS_KUBECONFIG: kubeconfig,
+      ...(context === undefined ? {} : { PIPEOPS_KUBE_CONTEXT: context }),
+    }
+  }
+  return {
+    KUBERNETES_URL: cluster.url,
+    KUBERNETES_CA_FILE: cluster.caFile,
+    KUBERNETES_TOKEN_FILE: cluster.agentTokenFile,
+  }
+}

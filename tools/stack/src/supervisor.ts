@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { open, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+const restart = { firstMs: 200, mostMs: 5_000, goodAfterMs: 10_000 }
+const stopGraceMs = 12_000
+
+/** One supervised process: started again whenever it dies, as kubelet would, until it is stopped. */
+export type Supervised = AsyncDisposable & {
+  readonly name: string
+  readonly pid: number | undefined
+  readonly restarts: number
+  /** The last exit, for messages; undefined while it never died. */
+  readonly lastExit: string | undefined
+  kill(signal: NodeJS.Signals): void
+  /** The end of its log. */
+  tail(): Promise<string>
+}
+
+export type ProcessSpec = {
+  name: string
+  program: string
+  args: string[]
+  env: Record<string, string>
+}
+
+/** Starts a process under supervision; its output goes to `<logs>/<name>.log`. */
+export function supervise(spec: ProcessSpec, logsDir: string): Supervised {
+  const file = join(logsDir, `${spec.name}.log`)
+  const stopping = new AbortController()
+  let child: ChildProcess | undefined
+  let restarts = -1
+  let lastExit: string | undefined
+
+  async function runOnce(): Promise<void> {
+    const log = await open(file, 'a')
+    try {
+      if (stopping.signal.aborted) return
+      restarts++
+      const { promise, resolve } = Promise.withResolvers<string>()
+      child = spawn(spec.program, spec.args, {
+        stdio: ['ignore', log.fd, log.fd],
+        env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...spec.env },
+      })
+      child.once('error', (error) => resolve(error.message))
+      child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
+      lastExit = await promise
+      child = undefined
+    } finally {
+      await log.close()
+    }
+  }
+
+  async function keepRunning(): Promise<void> {
+    let waitMs = restart.firstMs
+    while (!stopping.signal.aborted) {
+      const since = performance.now()
+      await runOnce()
+      if (performance.now() - since > restart.goodAfterMs) waitMs = restart.firstMs
+      await delay(waitMs * (0.75 + Math.random() * 0.5), undefined, {
+        signal: stopping.signal,
+      }).catch(() => {})
+      waitMs = Math.min(waitMs * 2, restart.mostMs)
+    }
+  }
+
+  const done = keepRunning()
+  return {
+    name: spec.name,
+    get pid() {
+      return child?.pid
+    },
+    get restarts() {
+      return restarts
+    },
+    get lastExit() {
+      return lastExit
+    },
+    kill: (signal) => void child?.kill(signal),
+    async tail() {
+      const text = await readFile(file, 'utf8').catch(() => '')
+      return text.trimEnd().split('\n').slice(-6).join('\n')
+    },
+    async [Symbol.asyncDispose]() {
+      stopping.abort()
+      child?.kill('SIGTERM')
+      // A stopped process cannot hear SIGTERM.
+      child?.kill('SIGCONT')
+      const timer = setTimeout(() => child?.kill('SIGKILL'), stopGraceMs)
+      await done
+      clearTimeout(timer)
+    },
+  }
+}
