@@ -1,10 +1,13 @@
+import { globSync } from 'node:fs'
+import { dirname } from 'node:path'
+
 import { defineConfig } from 'vitest/config'
 
-// One project per workspace package, so that `nx test` runs and caches each by itself.
+// One project per package: `vitest run --project @agent/streams` runs one, and Nx caches each by itself.
 export default defineConfig({
   test: {
-    projects: [
-      { test: { name: 'placeholder', include: [] } },
-    ],
+    projects: globSync('{apps/*,libs/*,tools/*,tests}/package.json').map(dirname),
+    testTimeout: 20_000,
+    hookTimeout: 180_000,
   },
 })

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 
-import { AgentError } from '@agent/contracts'
+import type { AgentError } from '@agent/contracts'
 
 const reasons: Record<number, string> = {
   400: 'BadRequest',

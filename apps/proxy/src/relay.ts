@@ -100,7 +100,7 @@ export function dispatchOptions(call: Call) {
   return {
     origin: call.origin,
     path: call.target,
-    method: call.method as Dispatcher.HttpMethod,
+    method: call.method,
     headers: call.headers,
     bodyTimeout: 0,
   }

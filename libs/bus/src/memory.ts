@@ -63,7 +63,7 @@ export function createMemoryBus(): Bus {
       for (const listener of listeners.get(subject) ?? []) queueMicrotask(() => listener(parsed))
     },
     subscribe({ subject, payload }, handler) {
-      const listener = (raw: unknown): void => handler(payload.parse(raw) as never)
+      const listener = (raw: unknown): void => handler(payload.parse(raw))
       const set = listeners.get(subject) ?? new Set()
       listeners.set(subject, set.add(listener))
       return disposable(() => void set.delete(listener))

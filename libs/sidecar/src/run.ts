@@ -107,7 +107,7 @@ async function live<C>(
       name,
       instance,
       version,
-      config: config as never,
+      config: config,
       log,
       metrics,
       bus,

@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines -- one state machine, read from top to bottom */
 import { AgentError, type Windows } from '@agent/contracts'
 
 import { encodeFrame, FrameDecoder, FrameType, type Frame } from './frame.ts'
@@ -212,9 +213,11 @@ export class Session {
         return this.#control(FrameType.pong, 0, Buffer.from(frame.payload.subarray(0, 8)))
       case FrameType.pong:
         return this.#liveness.pong(frame.payload, this.#options.now())
-      case FrameType.goAway:
+      case FrameType.goAway: {
+        const goAway = decodeGoAway(frame.payload)
         this.#peerDraining = true
-        return this.#handler.onGoAway?.(decodeGoAway(frame.payload))
+        return this.#handler.onGoAway?.(goAway)
+      }
       case FrameType.sync:
         return this.#onSync(frame)
     }

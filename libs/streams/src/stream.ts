@@ -1,4 +1,4 @@
-import { AgentError } from '@agent/contracts'
+import type { AgentError } from '@agent/contracts'
 
 import type { FrameType } from './frame.ts'
 import { encodeHead } from './payloads.ts'

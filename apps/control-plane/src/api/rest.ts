@@ -71,7 +71,7 @@ export function createRestApi(deps: RestDeps): Hono {
         : AgentError.from(cause, 'control-plane')
     return c.json(errorBody(error), error.status as 400)
   })
-  return app as Hono
+  return app
 }
 
 function addClusters(api: Hono<Env>, deps: RestDeps): void {

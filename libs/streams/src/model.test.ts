@@ -1,0 +1,169 @@
+import { AgentError } from '@agent/contracts'
+import { expect, test } from 'vitest'
+
+import { FrameType } from './frame.ts'
+import { createPair, smallWindows } from './pair.testing.ts'
+import { createRandom, type Random } from './random.testing.ts'
+import type { Stream, StreamHandler } from './stream.ts'
+
+const steps = Number(process.env['MODEL_STEPS'] ?? 100_000)
+const firstSeed = Number(process.env['MODEL_SEED'] ?? 1)
+const stepsPerRound = 2_000
+const liveStreams = 24
+
+/** One direction of one stream, as it should be: what was written must arrive, in order, once. */
+type Direction = {
+  written: number
+  received: number
+  consumed: number
+  ended: boolean
+  endSeen: boolean
+  dead: boolean
+}
+type Side = { stream: Stream | undefined; out: Direction; in: Direction; headSent: boolean }
+
+/** The byte at a position of any stream: a lost, doubled or swapped byte shows. */
+const byteAt = (position: number): number => (position * 31 + (position >>> 8)) & 0xff
+
+function newDirection(): Direction {
+  return { written: 0, received: 0, consumed: 0, ended: false, endSeen: false, dead: false }
+}
+
+function createModel(random: Random) {
+  const sides: Side[] = []
+  const waiting: { up: Direction; down: Direction }[] = []
+
+  function handlerFor(side: Side): StreamHandler {
+    return {
+      onData(bytes) {
+        expect(side.in.dead || side.in.endSeen).toBe(false)
+        for (const [offset, byte] of bytes.entries()) {
+          if (byte !== byteAt(side.in.received + offset))
+            expect(byte).toBe(byteAt(side.in.received + offset))
+        }
+        side.in.received += bytes.length
+        expect(side.in.received).toBeLessThanOrEqual(side.in.written)
+      },
+      onEnd() {
+        expect(side.in).toMatchObject({ ended: true, endSeen: false, dead: false })
+        expect(side.in.received).toBe(side.in.written)
+        side.in.endSeen = true
+      },
+      onReset() {
+        expect(side.in.dead && side.out.dead && side.stream === undefined).toBe(false)
+        kill(side)
+      },
+    }
+  }
+  function kill(side: Side): void {
+    side.in.dead = true
+    side.out.dead = true
+  }
+  const pair = createPair((stream, head) => {
+    const { index } = head as { index: number }
+    const { up, down } = waiting[index] as { up: Direction; down: Direction }
+    const side: Side = { stream, out: down, in: up, headSent: false }
+    sides.push(side)
+    return handlerFor(side)
+  })
+
+  function open(): void {
+    const up = newDirection()
+    const down = newDirection()
+    const side: Side = { stream: undefined, out: up, in: down, headSent: true }
+    waiting.push({ up, down })
+    const opener = random.chance(0.5) ? pair.dialer : pair.listener
+    side.stream = opener.open({ index: waiting.length - 1 }, handlerFor(side))
+    sides.push(side)
+  }
+  function write(side: Side): void {
+    if (side.out.ended || side.out.dead || side.stream?.closed) return
+    const length = random.chance(0.2) ? random.below(100_000) : random.below(600)
+    const bytes = Buffer.allocUnsafe(length)
+    for (let at = 0; at < length; at++) bytes[at] = byteAt(side.out.written + at)
+    side.out.written += length
+    side.stream?.write(bytes)
+  }
+  function step(): void {
+    const side = sides[random.below(sides.length)]
+    const choice = random.below(100)
+    if (side === undefined || (choice < 6 && sides.length < liveStreams)) return open()
+    if (choice < 35) return write(side)
+    if (choice < 55) return consume(side, random.below(80_000))
+    if (choice < 58 && !side.headSent && !side.out.dead) {
+      side.headSent = true
+      return side.stream?.sendHead(FrameType.head, { status: 200 })
+    }
+    if (choice < 62) return end(side)
+    if (choice < 63 && !side.stream?.closed) {
+      side.stream?.reset(new AgentError('cancelled', 'model'))
+      return kill(side)
+    }
+    if (choice < 65) {
+      pair.clock.nowMs += random.below(40)
+      pair.dialer.tick()
+      pair.listener.tick()
+      return
+    }
+    if (choice < 80) return void pair.flush()
+    const wire = random.chance(0.5) ? 'toListener' : 'toDialer'
+    pair.deliver(wire, random.chance(0.5) ? random.below(64) : random.below(200_000))
+  }
+  function consume(side: Side, most: number): void {
+    const bytes = Math.min(most, side.in.received - side.in.consumed)
+    if (bytes === 0 || side.stream?.closed) return
+    side.in.consumed += bytes
+    side.stream?.consume(bytes)
+  }
+  function end(side: Side): void {
+    if (side.out.ended || side.out.dead || side.stream?.closed) return
+    side.out.ended = true
+    side.stream?.end()
+  }
+  function check(): void {
+    expect(pair.closed).toEqual({})
+    for (const { stream } of sides) {
+      if (stream === undefined) continue
+      expect(stream.sendCredit.available).toBeGreaterThanOrEqual(0)
+      expect(stream.receiveWindow.unconsumed).toBeLessThanOrEqual(stream.receiveWindow.size)
+    }
+    for (const { stats } of [pair.dialer, pair.listener]) {
+      expect(stats.unconsumedBytes).toBeLessThanOrEqual(smallWindows.session)
+    }
+  }
+  /** Ends everything in good order and lets it arrive. */
+  function finish(): void {
+    for (const side of sides) end(side)
+    for (
+      let turn = 0;
+      turn < 1_000 && pair.dialer.stats.streams + pair.listener.stats.streams > 0;
+      turn++
+    ) {
+      pair.settle()
+      for (const side of sides) consume(side, Number.MAX_SAFE_INTEGER)
+    }
+    pair.settle()
+    expect(pair.dialer.stats).toMatchObject({ streams: 0, unconsumedBytes: 0 })
+    expect(pair.listener.stats).toMatchObject({ streams: 0, unconsumedBytes: 0 })
+    for (const { in: direction } of sides) {
+      if (!direction.dead)
+        expect(direction).toMatchObject({ endSeen: true, received: direction.written })
+    }
+  }
+  return { step, check, finish }
+}
+
+test(`in ${steps} random steps no byte is lost, doubled or out of order and no credit goes wrong`, () => {
+  for (let seed = firstSeed, done = 0; done < steps; seed++, done += stepsPerRound) {
+    const model = createModel(createRandom(seed))
+    try {
+      for (let turn = 0; turn < stepsPerRound; turn++) {
+        model.step()
+        if (turn % 16 === 0) model.check()
+      }
+      model.finish()
+    } catch (error) {
+      throw new Error(`failed with MODEL_SEED=${seed}`, { cause: error })
+    }
+  }
+}, 600_000)
