@@ -30,7 +30,9 @@ function newDirection(): Direction {
 }
 
 function createModel(random: Random) {
-  const sides: Side[] = []
+  let sides: Side[] = []
+  const over: Side[] = []
+  const counts = { opened: 0, bytes: 0, ends: 0, resets: 0 }
   const waiting: { up: Direction; down: Direction }[] = []
 
   function handlerFor(side: Side): StreamHandler {
@@ -42,12 +44,14 @@ function createModel(random: Random) {
             expect(byte).toBe(byteAt(side.in.received + offset))
         }
         side.in.received += bytes.length
+        counts.bytes += bytes.length
         expect(side.in.received).toBeLessThanOrEqual(side.in.written)
       },
       onEnd() {
         expect(side.in).toMatchObject({ ended: true, endSeen: false, dead: false })
         expect(side.in.received).toBe(side.in.written)
         side.in.endSeen = true
+        counts.ends++
       },
       onReset() {
         expect(side.in.dead && side.out.dead && side.stream === undefined).toBe(false)
@@ -56,6 +60,7 @@ function createModel(random: Random) {
     }
   }
   function kill(side: Side): void {
+    counts.resets++
     side.in.dead = true
     side.out.dead = true
   }
@@ -75,6 +80,7 @@ function createModel(random: Random) {
     const opener = random.chance(0.5) ? pair.dialer : pair.listener
     side.stream = opener.open({ index: waiting.length - 1 }, handlerFor(side))
     sides.push(side)
+    counts.opened++
   }
   function write(side: Side): void {
     if (side.out.ended || side.out.dead || side.stream?.closed) return
@@ -85,6 +91,11 @@ function createModel(random: Random) {
     side.stream?.write(bytes)
   }
   function step(): void {
+    // What is over makes room, so that streams of every age are always there.
+    if (random.chance(0.05)) {
+      over.push(...sides.filter(({ stream }) => stream?.closed))
+      sides = sides.filter(({ stream }) => !stream?.closed)
+    }
     const side = sides[random.below(sides.length)]
     const choice = random.below(100)
     if (side === undefined || (choice < 6 && sides.length < liveStreams)) return open()
@@ -94,8 +105,8 @@ function createModel(random: Random) {
       side.headSent = true
       return side.stream?.sendHead(FrameType.head, { status: 200 })
     }
-    if (choice < 62) return end(side)
-    if (choice < 63 && !side.stream?.closed) {
+    if (choice < 59) return end(side)
+    if (choice < 60 && random.chance(0.3) && !side.stream?.closed) {
       side.stream?.reset(new AgentError('cancelled', 'model'))
       return kill(side)
     }
@@ -139,21 +150,23 @@ function createModel(random: Random) {
       turn < 1_000 && pair.dialer.stats.streams + pair.listener.stats.streams > 0;
       turn++
     ) {
+      for (const side of sides) end(side)
       pair.settle()
       for (const side of sides) consume(side, Number.MAX_SAFE_INTEGER)
     }
     pair.settle()
     expect(pair.dialer.stats).toMatchObject({ streams: 0, unconsumedBytes: 0 })
     expect(pair.listener.stats).toMatchObject({ streams: 0, unconsumedBytes: 0 })
-    for (const { in: direction } of sides) {
+    for (const { in: direction } of [...over, ...sides]) {
       if (!direction.dead)
         expect(direction).toMatchObject({ endSeen: true, received: direction.written })
     }
   }
-  return { step, check, finish }
+  return { step, check, finish, counts }
 }
 
 test(`in ${steps} random steps no byte is lost, doubled or out of order and no credit goes wrong`, () => {
+  const totals = { opened: 0, bytes: 0, ends: 0, resets: 0 }
   for (let seed = firstSeed, done = 0; done < steps; seed++, done += stepsPerRound) {
     const model = createModel(createRandom(seed))
     try {
@@ -162,8 +175,15 @@ test(`in ${steps} random steps no byte is lost, doubled or out of order and no c
         if (turn % 16 === 0) model.check()
       }
       model.finish()
+      for (const key of Object.keys(totals) as (keyof typeof totals)[])
+        totals[key] += model.counts[key]
     } catch (error) {
       throw new Error(`failed with MODEL_SEED=${seed}`, { cause: error })
     }
   }
+  // A model in which little happens proves little.
+  expect(totals.opened).toBeGreaterThan(steps / 200)
+  expect(totals.ends).toBeGreaterThan(totals.opened / 2)
+  expect(totals.resets).toBeGreaterThan(steps / 2_000)
+  expect(totals.bytes).toBeGreaterThan(steps * 500)
 }, 600_000)
