@@ -1,0 +1,110 @@
+import { type Cluster, startEmbeddedCluster } from '@agent/cluster'
+import { startStack, type Stack, type StackOptions } from '@agent/stack'
+import { assertBackToBaseline, type Census, takeCensus } from '@agent/testing'
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { Agent, type Dispatcher, request } from 'undici'
+
+const run = promisify(execFile)
+
+/** An answer, byte for byte. */
+export type Answer = { status: number; headers: Record<string, string | string[] | undefined>; body: Buffer }
+
+/** The whole product against a real API server, and both ways to it. */
+export type System = AsyncDisposable & {
+  cluster: Cluster
+  stack: Stack
+  dir: string
+  /** Stock kubectl, through the tunnel or straight to the API server. */
+  kubectl(via: 'tunnel' | 'direct', ...args: string[]): Promise<string>
+  call(via: 'tunnel' | 'direct', options: CallOptions): Promise<Answer>
+  /** What every process of the product holds now. */
+  baseline(): Promise<Map<number, Census>>
+  backTo(baseline: Map<number, Census>, deadlineMs?: number): Promise<void>
+}
+
+export type CallOptions = {
+  path: string
+  method?: string
+  headers?: Record<string, string | string[]>
+  body?: string | Buffer
+  token?: string
+}
+
+/** Starts cluster and stack in a directory of their own. */
+export async function startSystem(options: Partial<StackOptions> = {}): Promise<System> {
+  const dir = await mkdtemp(join(tmpdir(), 'pipeops-test-'))
+  await using scope = new AsyncDisposableStack()
+  scope.defer(() => rm(dir, { recursive: true, force: true }))
+  const cluster = scope.use(await startEmbeddedCluster({ dir: join(dir, 'cluster') }))
+  const stack = scope.use(await startStack({ dir: join(dir, 'stack'), cluster, ...options }))
+  const direct = await directClient(cluster)
+  scope.defer(() => direct.dispatcher.destroy())
+  const tunnel = new Agent({ connect: { ca: await readFile(stack.caFile, 'utf8') } })
+  scope.defer(() => tunnel.destroy())
+  const base = `/api/v1/clusters/agent/${stack.clusterName}/proxy`
+  const names = (): Map<number, string> =>
+    new Map([...stack.processes.values()].flatMap(({ pid, name }) => (pid === undefined ? [] : [[pid, name]])))
+
+  const owned = scope.move()
+  return {
+    cluster,
+    stack,
+    dir,
+    async kubectl(via, ...args) {
+      const kubeconfig = via === 'tunnel' ? stack.kubeconfig : cluster.adminKubeconfig
+      const { stdout } = await run(cluster.kubectl, ['--kubeconfig', kubeconfig, ...args], {
+        timeout: 30_000,
+        maxBuffer: 2 ** 26,
+        env: { ...process.env, HOME: dir },
+      })
+      return stdout
+    },
+    async call(via, { path, method = 'GET', headers = {}, body, token }) {
+      const isTunnel = via === 'tunnel'
+      const { statusCode, headers: answered, body: answer } = await request(
+        (isTunnel ? stack.controlPlaneUrl + base : cluster.url) + path,
+        {
+          method: method as Dispatcher.HttpMethod,
+          dispatcher: isTunnel ? tunnel : direct.dispatcher,
+          headers: {
+            ...headers,
+            ...(isTunnel ? { authorization: `Bearer ${token ?? stack.userToken}` } : direct.headers),
+          },
+          body: body ?? null,
+        },
+      )
+      return { status: statusCode, headers: answered, body: Buffer.from(await answer.arrayBuffer()) }
+    },
+    async baseline() {
+      const counts = new Map<number, Census>()
+      for (const pid of names().keys()) counts.set(pid, await takeCensus(pid))
+      return counts
+    },
+    backTo: (baseline, deadlineMs = 10_000) => assertBackToBaseline(baseline, { deadlineMs, names: names() }),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** Straight to the API server, as the same user that the tunnel acts as. */
+async function directClient(cluster: Cluster) {
+  const config = JSON.parse(await readFile(cluster.adminKubeconfig, 'utf8')) as {
+    users: [{ user: { 'client-certificate-data': string; 'client-key-data': string } }]
+  }
+  const { user } = config.users[0]
+  const pem = (data: string): string => Buffer.from(data, 'base64').toString('utf8')
+  const dispatcher = new Agent({
+    connect: {
+      ca: await readFile(cluster.caFile, 'utf8'),
+      cert: pem(user['client-certificate-data']),
+      key: pem(user['client-key-data']),
+    },
+  })
+  return {
+    dispatcher,
+    headers: { 'impersonate-user': 'demo-admin', 'impersonate-group': 'pipeops:admins' },
+  }
+}
