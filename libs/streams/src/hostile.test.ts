@@ -126,7 +126,9 @@ test('random bytes never cause an exception and never go unanswered', () => {
     const { session, state, clock } = victim()
     session.receive(open(1))
     for (let turn = 0; turn < 20 && state.closed === undefined; turn++) {
-      const bytes = Buffer.from(Array.from({ length: random.below(64) + 1 }, () => random.below(256)))
+      const bytes = Buffer.from(
+        Array.from({ length: random.below(64) + 1 }, () => random.below(256)),
+      )
       // Half of them begin like frames, so that the noise gets past the header.
       if (random.below(2) === 0 && bytes.length >= 8) {
         bytes[0] = 1 + random.below(9)

@@ -1,0 +1,235 @@
+import type { CallOptions } from './system.ts'
+
+/** One call that is made twice, direct and through the tunnel. `{twin}` is another name on each way. */
+export type Case = CallOptions & { name: string }
+
+const table = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json'
+const partial = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io'
+const protobuf = 'application/vnd.kubernetes.protobuf'
+const json = { 'content-type': 'application/json' }
+const core = '/api/v1/namespaces/conformance'
+
+const lists = [
+  '/api/v1/nodes',
+  '/api/v1/pods',
+  '/api/v1/services',
+  '/api/v1/namespaces',
+  '/api/v1/namespaces/shop/pods',
+  '/api/v1/namespaces/payments/services',
+  '/api/v1/serviceaccounts',
+  '/apis/rbac.authorization.k8s.io/v1/clusterroles',
+  '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
+  '/apis/apps/v1/deployments',
+]
+
+const reads: Case[] = lists.flatMap((path) => [
+  { name: `list ${path}`, path },
+  { name: `page of ${path}`, path: `${path}?limit=500` },
+  { name: `table of ${path}`, path, headers: { accept: table } },
+  { name: `protobuf of ${path}`, path, headers: { accept: protobuf } },
+  { name: `metadata of ${path}`, path, headers: { accept: partial } },
+  { name: `gzip of ${path}`, path, headers: { 'accept-encoding': 'gzip' } },
+  { name: `any version of ${path}`, path: `${path}?resourceVersion=0` },
+  { name: `labels of ${path}`, path: `${path}?labelSelector=app%3Dweb` },
+])
+
+const gets: Case[] = [
+  '/version',
+  '/api',
+  '/apis',
+  '/api/v1',
+  '/apis/apps/v1',
+  '/apis/rbac.authorization.k8s.io',
+  '/openapi/v3',
+  '/healthz',
+  '/readyz?verbose',
+  '/livez/ping',
+  '/.well-known/openid-configuration',
+  '/api/v1/nodes/node-1',
+  '/api/v1/namespaces/shop/pods/web-0',
+  '/api/v1/namespaces/shop/pods/web-0/status',
+  '/api/v1/namespaces/shop/pods/web-0/log',
+  '/api/v1/namespaces/shop/pods/web-0/log?tailLines=3&timestamps=true',
+  '/api/v1/namespaces/shop/services/web',
+  '/api/v1/namespaces/shop',
+  '/apis/rbac.authorization.k8s.io/v1/clusterroles/cluster-admin',
+  '/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-1',
+  '/api/v1/pods?fieldSelector=spec.nodeName=node-1&labelSelector=app%20in%20(web,cart)',
+].map((path) => ({ name: `get ${path}`, path }))
+
+const odd: Case[] = [
+  ['a missing object', '/api/v1/namespaces/shop/pods/none'],
+  ['a missing resource', '/api/v1/unicorns'],
+  ['a missing group', '/apis/unicorn.example/v1'],
+  ['a path that ends in a slash', '/api/v1/namespaces/'],
+  ['two slashes', '/api/v1//pods'],
+  ['a leading double slash', '//api/v1/pods'],
+  ['an encoded letter', '/api/v1/%70ods'],
+  ['an encoded slash', '/api/v1%2Fnamespaces/shop'],
+  ['encoded dots', '/api/v1/namespaces/%2e%2e/pods'],
+  ['bare dots', '/api/v1/namespaces/../pods'],
+  ['a space in a name', '/api/v1/namespaces/a%20b'],
+  ['unicode in a name', '/api/v1/namespaces/%C3%BC'],
+  ['bytes that are not UTF-8', '/api/v1/namespaces/%ff'],
+  ['a colon and an at', '/api/v1/namespaces/a:b@c'],
+  ['a plus in a query', '/api/v1/pods?labelSelector=a+b'],
+  ['an empty query', '/api/v1/namespaces?'],
+  ['a repeated query key', '/api/v1/namespaces?limit=1&limit=2'],
+  ['a query with a question mark', '/api/v1/namespaces?labelSelector=a?b'],
+  ['an unordered query', '/api/v1/namespaces?z=1&limit=500&a=2'],
+  ['a bad selector', '/api/v1/pods?labelSelector=%3D%3D'],
+  ['a bad limit', '/api/v1/pods?limit=many'],
+  ['a bad continue token', '/api/v1/pods?limit=1&continue=nonsense'],
+  ['a version that is gone', '/api/v1/pods?watch=1&resourceVersion=1&timeoutSeconds=1'],
+  [
+    'a long query',
+    `/api/v1/pods?labelSelector=${Array.from({ length: 300 }, (_, i) => `key${i}`).join('%2C')}`,
+  ],
+].map(([name, path]) => ({ name: name as string, path: path as string }))
+
+function configMap(name: string, data: object = { a: '1' }): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, labels: { case: 'yes' } },
+    data,
+  })
+}
+
+function patch(name: string, type: string, body: string, query = ''): Case {
+  const headers = { 'content-type': type }
+  return { name, method: 'PATCH', path: `${core}/configmaps/{twin}${query}`, headers, body }
+}
+
+const apply = 'application/apply-patch+yaml'
+const writes: Case[] = [
+  {
+    name: 'a dry-run create',
+    method: 'POST',
+    path: `${core}/configmaps?dryRun=All`,
+    headers: json,
+    body: configMap('{twin}'),
+  },
+  {
+    name: 'a create',
+    method: 'POST',
+    path: `${core}/configmaps`,
+    headers: json,
+    body: configMap('{twin}'),
+  },
+  {
+    name: 'a create that conflicts',
+    method: 'POST',
+    path: `${core}/configmaps`,
+    headers: json,
+    body: configMap('{twin}'),
+  },
+  { name: 'a get of it', path: `${core}/configmaps/{twin}` },
+  { name: 'a table of it', path: `${core}/configmaps/{twin}`, headers: { accept: table } },
+  patch('a merge patch', 'application/merge-patch+json', '{"data":{"b":"2"}}'),
+  patch(
+    'a JSON patch',
+    'application/json-patch+json',
+    '[{"op":"add","path":"/data/c","value":"3"}]',
+  ),
+  patch(
+    'a JSON patch that fails',
+    'application/json-patch+json',
+    '[{"op":"test","path":"/data/a","value":"9"}]',
+  ),
+  patch(
+    'a strategic patch',
+    'application/strategic-merge-patch+json',
+    '{"metadata":{"labels":{"d":"4"}}}',
+  ),
+  patch('a patch of unknown type', 'application/unknown', '{}'),
+  patch(
+    'a server-side apply',
+    apply,
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "{twin}"}\ndata: {e: "5"}\n',
+    '?fieldManager=conformance',
+  ),
+  patch(
+    'an apply that conflicts',
+    apply,
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "{twin}"}\ndata: {e: "6"}\n',
+    '?fieldManager=someone-else',
+  ),
+  patch(
+    'an apply that is forced',
+    apply,
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "{twin}"}\ndata: {e: "6"}\n',
+    '?fieldManager=someone-else&force=true',
+  ),
+  {
+    name: 'a replace',
+    method: 'PUT',
+    path: `${core}/configmaps/{twin}`,
+    headers: json,
+    body: configMap('{twin}', { f: '7' }),
+  },
+  {
+    name: 'a ConfigMap of nearly one megabyte',
+    method: 'PUT',
+    path: `${core}/configmaps/{twin}`,
+    headers: json,
+    body: configMap('{twin}', { big: 'x'.repeat(1_000_000) }),
+  },
+  { name: 'a get of the megabyte', path: `${core}/configmaps/{twin}` },
+  {
+    name: 'the megabyte in gzip',
+    path: `${core}/configmaps/{twin}`,
+    headers: { 'accept-encoding': 'gzip' },
+  },
+  {
+    name: 'a body that is too large',
+    method: 'PUT',
+    path: `${core}/configmaps/{twin}`,
+    headers: json,
+    body: configMap('{twin}', { big: 'x'.repeat(4_000_000) }),
+  },
+  {
+    name: 'a body that is no JSON',
+    method: 'POST',
+    path: `${core}/configmaps`,
+    headers: json,
+    body: '{nope',
+  },
+  {
+    name: 'a body without type',
+    method: 'POST',
+    path: `${core}/configmaps`,
+    body: configMap('{twin}-2'),
+  },
+  {
+    name: 'an invalid object',
+    method: 'POST',
+    path: `${core}/configmaps`,
+    headers: json,
+    body: configMap('Not_A_Name'),
+  },
+  { name: 'an unsupported method', method: 'PUT', path: '/api/v1/pods', headers: json, body: '{}' },
+  { name: 'OPTIONS', method: 'OPTIONS', path: '/api/v1/pods' },
+  { name: 'HEAD', method: 'HEAD', path: '/api/v1/namespaces/shop' },
+  {
+    name: 'a review of access',
+    method: 'POST',
+    path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+    headers: json,
+    body: JSON.stringify({
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SelfSubjectAccessReview',
+      spec: { resourceAttributes: { verb: 'get', resource: 'pods' } },
+    }),
+  },
+  { name: 'a delete', method: 'DELETE', path: `${core}/configmaps/{twin}` },
+  { name: 'a delete of nothing', method: 'DELETE', path: `${core}/configmaps/{twin}` },
+  {
+    name: 'a delete of a collection',
+    method: 'DELETE',
+    path: `${core}/configmaps?labelSelector=case%3Dno-such`,
+  },
+]
+
+/** All calls, in the order in which they are made: later ones see what earlier ones did. */
+export const cases: Case[] = [...reads, ...gets, ...odd, ...writes]
