@@ -27,6 +27,10 @@ export type System = AsyncDisposable & {
   /** Stock kubectl, through the tunnel or straight to the API server. */
   kubectl(via: 'tunnel' | 'direct', ...args: string[]): Promise<string>
   call(via: 'tunnel' | 'direct', options: CallOptions): Promise<Answer>
+  /** A watch through the tunnel, open until something ends it. */
+  watch(): Promise<OpenWatch>
+  /** Ends the client's own keep-alive connections. */
+  disconnect(): Promise<void>
   /** What every process of the product holds now. */
   baseline(): Promise<Map<number, Census>>
   backTo(baseline: Map<number, Census>, deadlineMs?: number): Promise<void>
@@ -40,6 +44,14 @@ export type CallOptions = {
   token?: string
 }
 
+/** A watch that runs: how it ended, once it did. */
+export type OpenWatch = AsyncDisposable & {
+  readonly isOpen: boolean
+  /** Resolves when the watch ended, with why. */
+  ended: Promise<string>
+  readonly events: number
+}
+
 /** Starts cluster and stack in a directory of their own. */
 export async function startSystem(options: Partial<StackOptions> = {}): Promise<System> {
   const dir = await mkdtemp(join(tmpdir(), 'pipeops-test-'))
@@ -49,7 +61,9 @@ export async function startSystem(options: Partial<StackOptions> = {}): Promise<
   const stack = scope.use(await startStack({ dir: join(dir, 'stack'), cluster, ...options }))
   const direct = await directClient(cluster)
   scope.defer(() => direct.dispatcher.destroy())
-  const tunnel = new Agent({ connect: { ca: await readFile(stack.caFile, 'utf8') } })
+  const ca = await readFile(stack.caFile, 'utf8')
+  const newPool = (): Agent => new Agent({ connect: { ca } })
+  let tunnel = newPool()
   scope.defer(() => tunnel.destroy())
   const base = `/api/v1/clusters/agent/${stack.clusterName}/proxy`
   const names = (): Map<number, string> =>
@@ -80,19 +94,57 @@ export async function startSystem(options: Partial<StackOptions> = {}): Promise<
         headers: answered,
         body: answer,
       } = await request((isTunnel ? stack.controlPlaneUrl + base : cluster.url) + path, {
-        method: method as Dispatcher.HttpMethod,
+        method: method,
         dispatcher: isTunnel ? tunnel : direct.dispatcher,
         headers: {
           ...headers,
           ...(isTunnel ? { authorization: `Bearer ${token ?? stack.userToken}` } : direct.headers),
         },
         body: body ?? null,
+        signal: AbortSignal.timeout(callMs),
       })
       return {
         status: statusCode,
         headers: answered,
         body: Buffer.from(await answer.arrayBuffer()),
       }
+    },
+    async watch() {
+      const abort = new AbortController()
+      const { body } = await request(`${stack.controlPlaneUrl}${base}/api/v1/pods?watch=1`, {
+        dispatcher: tunnel,
+        headers: { authorization: `Bearer ${stack.userToken}` },
+        signal: abort.signal,
+      })
+      const state = { isOpen: true, events: 0 }
+      const ended = (async () => {
+        try {
+          for await (const chunk of body) state.events += String(chunk).split('\n').length - 1
+          return 'in good order'
+        } catch (error) {
+          return (error as Error).message
+        } finally {
+          state.isOpen = false
+        }
+      })()
+      return {
+        ended,
+        get isOpen() {
+          return state.isOpen
+        },
+        get events() {
+          return state.events
+        },
+        async [Symbol.asyncDispose]() {
+          abort.abort()
+          await ended
+        },
+      }
+    },
+    async disconnect() {
+      const old = tunnel
+      tunnel = newPool()
+      await old.destroy()
     },
     async baseline() {
       const counts = new Map<number, Census>()

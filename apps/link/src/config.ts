@@ -72,6 +72,8 @@ export const Config = z
     {
       path: ['PIPEOPS_TOKEN_FILE'],
       error: 'is required (or PIPEOPS_TOKEN)',
+      // Also when other settings are wrong: every problem is told at once.
+      when: () => true,
     },
   )
 export type Config = z.infer<typeof Config>

@@ -52,9 +52,9 @@ export async function readKubeconfig(
 function tlsOf(options: https.RequestOptions): TlsMaterial {
   const { ca, cert, key, rejectUnauthorized, servername } = options
   return {
-    ...(ca === undefined ? {} : { ca: String(ca) }),
-    ...(cert === undefined ? {} : { cert: String(cert) }),
-    ...(key === undefined ? {} : { key: String(key) }),
+    ...(ca === undefined ? {} : { ca: text(ca) }),
+    ...(cert === undefined ? {} : { cert: text(cert) }),
+    ...(key === undefined ? {} : { key: text(key) }),
     ...(rejectUnauthorized === false ? { rejectUnauthorized } : {}),
     ...(servername === undefined ? {} : { servername }),
   }
@@ -62,4 +62,9 @@ function tlsOf(options: https.RequestOptions): TlsMaterial {
 
 function basic(auth: string | null | undefined): string | undefined {
   return auth ? `Basic ${Buffer.from(auth).toString('base64')}` : undefined
+}
+
+/** client-node hands out PEM as text or as bytes. */
+function text(material: unknown): string {
+  return Buffer.isBuffer(material) ? material.toString('utf8') : (material as string)
 }

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-import { AgentError } from '@agent/contracts'
+import type { AgentError } from '@agent/contracts'
 import { expect, test } from 'vitest'
 
 import { encodeFrame, FrameType } from './frame.ts'

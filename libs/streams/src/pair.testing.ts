@@ -2,9 +2,6 @@ import type { AgentError, Windows } from '@agent/contracts'
 
 import { Session, type SessionHandler, type SessionOptions } from './session.ts'
 
-/** Two sessions and what is on its way between them. */
-export type Pair = ReturnType<typeof createPair>
-
 export const smallWindows: Windows = { stream: 65_536, streamMax: 262_144, session: 1_048_576 }
 
 /** Joins two sessions by a transport that delivers in order, when told to, in pieces of any size. */

@@ -77,10 +77,11 @@ export function createMessageSocket<S extends z.ZodType, Out>(
   socket.on('message', (data) => {
     heard()
     if (reason !== undefined) return
-    const value = parseJson(String(data))
+    const value = parseJson((data as Buffer).toString('utf8'))
     const parsed = schema.safeParse(value)
     if (parsed.success) return self.onMessage(parsed.data)
-    const type = String((value as { type?: unknown } | undefined)?.type ?? 'not JSON').slice(0, 64)
+    const { type: said } = (value ?? {}) as { type?: unknown }
+    const type = typeof said === 'string' ? said.slice(0, 64) : 'not JSON'
     if (unknownMessages.size < maxMalformed || unknownMessages.has(type)) {
       unknownMessages.set(type, (unknownMessages.get(type) ?? 0) + 1)
     }

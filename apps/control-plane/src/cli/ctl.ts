@@ -149,9 +149,6 @@ function print(value: unknown, format: 'json' | 'table'): void {
 
 function rowText(row: Record<string, unknown>): string {
   return Object.entries(row)
-    .map(
-      ([key, value]) =>
-        `${key}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
-    )
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join('  ')
 }

@@ -24,11 +24,14 @@ export async function startNatsChild(options: {
   const token = await keepToken(join(dir, 'nats', 'token'))
   const port = await freePort()
   const config = join(dir, 'nats', 'nats.conf')
+  const pidFile = join(dir, 'nats', 'pid')
+  await endForgotten(pidFile, config)
   const lines = [
     `listen: "127.0.0.1:${port}"`,
     `authorization { token: "${token}" }`,
     `jetstream { store_dir: ${JSON.stringify(join(dir, 'nats', 'jetstream'))} }`,
     'max_payload: 1MB',
+    `pid_file: ${JSON.stringify(pidFile)}`,
   ]
   await writeFile(config, `${lines.join('\n')}\n`, { mode: 0o600 })
 
@@ -82,7 +85,24 @@ export async function startNatsChild(options: {
   }
 }
 
-/** The same token over restarts, so that a forgotten child of a killed parent can be recognised by nobody else. */
+/** A control plane that was killed leaves its child behind; two servers on one store would ruin it. */
+async function endForgotten(pidFile: string, config: string): Promise<void> {
+  const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''))
+  if (!(pid > 0)) return
+  // The number may be another process's by now: only one that was started with our file is ours.
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  if (!commandLine.split('\0').includes(config)) return
+  process.kill(pid, 'SIGKILL')
+  const deadline = performance.now() + stopGraceMs
+  while (
+    performance.now() < deadline &&
+    (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')) !== ''
+  ) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** The same token over restarts. */
 async function keepToken(file: string): Promise<string> {
   try {
     return (await readFile(file, 'utf8')).trim()

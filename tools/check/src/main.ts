@@ -1,0 +1,3 @@
+import { runChecks } from './check.ts'
+
+process.exitCode = await runChecks(process.argv.slice(2))

@@ -1,0 +1,4 @@
+import { runDemo } from './demo.ts'
+
+process.exitCode = await runDemo()
+process.exit()
