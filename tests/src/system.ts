@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { type Cluster, startEmbeddedCluster } from '@agent/cluster'
 import { startStack, type Stack, type StackOptions } from '@agent/stack'
 import { assertBackToBaseline, type Census, takeCensus } from '@agent/testing'
-import { Agent, type Dispatcher, request } from 'undici'
+import { Agent, request } from 'undici'
 
 const run = promisify(execFile)
 const callMs = 15_000

@@ -59,7 +59,8 @@ export function kubeHeaders(api: ApiServer, accept = 'application/json', hasBody
 /** A failure to get any answer, as one of our errors. */
 export function unanswered(error: unknown): AgentError {
   if (error instanceof AgentError) return error
-  const code = String((error as NodeJS.ErrnoException).code ?? (error as Error).name)
+  const { code: given, name } = error as NodeJS.ErrnoException
+  const code = given ?? name
   const isTrust = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/.test(code)
   return isTrust
     ? new AgentError(

@@ -32,7 +32,7 @@ export async function runCtl(argv: string[]): Promise<void> {
   const collect = (value: string, all: string[] = []): string[] => [...all, value]
   const run = (task: (client: Client, options: never, argument: string) => Promise<unknown>) =>
     async function (this: Command, ...args: unknown[]): Promise<void> {
-      const globals = this.optsWithGlobals<Global>()
+      const globals: Global = this.optsWithGlobals()
       const argument = typeof args[0] === 'string' ? args[0] : ''
       const result = await task(await createClient(globals), this.opts() as never, argument)
       print(result, globals.output)
