@@ -28,7 +28,7 @@ export type System = AsyncDisposable & {
   kubectl(via: 'tunnel' | 'direct', ...args: string[]): Promise<string>
   call(via: 'tunnel' | 'direct', options: CallOptions): Promise<Answer>
   /** A watch through the tunnel, open until something ends it. */
-  watch(): Promise<OpenWatch>
+  watch(token?: string): Promise<OpenWatch>
   /** Ends the client's own keep-alive connections. */
   disconnect(): Promise<void>
   /** What every process of the product holds now. */
@@ -109,11 +109,11 @@ export async function startSystem(options: Partial<StackOptions> = {}): Promise<
         body: Buffer.from(await answer.arrayBuffer()),
       }
     },
-    async watch() {
+    async watch(token) {
       const abort = new AbortController()
       const { body } = await request(`${stack.controlPlaneUrl}${base}/api/v1/pods?watch=1`, {
         dispatcher: tunnel,
-        headers: { authorization: `Bearer ${stack.userToken}` },
+        headers: { authorization: `Bearer ${token ?? stack.userToken}` },
         signal: abort.signal,
       })
       const state = { isOpen: true, events: 0 }

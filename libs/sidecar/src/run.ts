@@ -101,7 +101,11 @@ async function live<C>(
     })
     scope.use(health)
     log.info({ version, healthPort: health.port }, 'starting')
-    const bus = scope.use(await openBus(busKind, { name: `${name}/${instance}`, config, log }))
+    const opening = openBus(busKind, { name: `${name}/${instance}`, config, log })
+    const bus = await Promise.race([opening, aborted(stopping.signal)])
+    // Told to stop while the bus is away: there is nothing to close yet.
+    if (bus === undefined) return 0
+    scope.use(bus)
     scope.use(status.attach(bus))
     await start({
       name,
