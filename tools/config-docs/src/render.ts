@@ -61,5 +61,5 @@ function describe({ description = '', enum: values, minimum, maximum }: Property
 function defaultOf(name: string, { default: value }: Property): string {
   if (name === 'PIPEOPS_STATE_FILE') return '`~/.local/state/pipeops-agent/state`'
   if (value === undefined || (typeof value === 'object' && value !== null)) return ''
-  return `\`${String(value)}\``
+  return `\`${JSON.stringify(value).replaceAll('"', '')}\``
 }
