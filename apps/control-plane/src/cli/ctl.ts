@@ -34,7 +34,7 @@ export async function runCtl(argv: string[]): Promise<void> {
     async function (this: Command, ...args: unknown[]): Promise<void> {
       const globals: Global = this.optsWithGlobals()
       const argument = typeof args[0] === 'string' ? args[0] : ''
-      const result = await task(await createClient(globals), this.opts() as never, argument)
+      const result = await task(await createClient(globals), this.opts<never>(), argument)
       print(result, globals.output)
     }
 

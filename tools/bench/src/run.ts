@@ -1,0 +1,83 @@
+import { type Contender, type Link, openContender } from './contenders.ts'
+import type { StartGenerator } from './generator.ts'
+import type { Origin } from './origin.ts'
+import type { Programs } from './programs.ts'
+import { type ContenderName, format, type Sample } from './sample.ts'
+import type { Workload } from './workload.ts'
+
+/** What a run is about, whatever it measures. */
+export type RunOptions = {
+  dir: string
+  programs: Programs
+  startGenerator: StartGenerator
+  rounds: number
+  isQuick: boolean
+  contenders: readonly ContenderName[]
+  progress: (message: string) => void
+  signal: AbortSignal
+}
+
+const seconds = { full: 10, quick: 3 }
+
+/** Runs workloads on one origin: interleaved rounds, so that whatever else the machine does hits everybody. */
+export async function runWorkloads<O extends Origin>(
+  workloads: readonly Workload<O>[],
+  origin: O,
+  options: RunOptions & {
+    link: Link
+    onSamples: (workload: Workload<O>, samples: Sample[]) => void
+  },
+): Promise<void> {
+  const { rounds, progress, signal } = options
+  await using open = createPool(options, origin)
+  for (const workload of workloads) {
+    const names = workload.contenders.filter((name) => options.contenders.includes(name))
+    for (let round = 1; round <= rounds; round++) {
+      for (const name of names) {
+        if (workload.isFresh) await open.close(name)
+        signal.throwIfAborted()
+        const contender = await open.get(name)
+        const samples = await workload.run({
+          round,
+          contender,
+          origin,
+          startGenerator: options.startGenerator,
+          signal,
+          seconds: options.isQuick ? seconds.quick : seconds.full,
+          isQuick: options.isQuick,
+        })
+        options.onSamples(workload, samples)
+        for (const sample of samples) {
+          progress(`${workload.id} ${round}/${rounds} ${name}: ${brief(workload, sample)}`)
+        }
+      }
+    }
+  }
+}
+
+/** Contenders stay open from one workload to the next, and are opened when they are first needed. */
+function createPool(options: RunOptions & { link: Link }, origin: Origin) {
+  const live = new Map<ContenderName, Contender>()
+  async function close(name: ContenderName): Promise<void> {
+    const contender = live.get(name)
+    live.delete(name)
+    await contender?.[Symbol.asyncDispose]()
+  }
+  return {
+    close,
+    async get(name: ContenderName): Promise<Contender> {
+      const contender = live.get(name) ?? (await openContender(name, { ...options, origin }))
+      live.set(name, contender)
+      return contender
+    },
+    async [Symbol.asyncDispose]() {
+      for (const name of [...live.keys()].toReversed()) await close(name)
+    },
+  }
+}
+
+function brief(workload: Pick<Workload, 'columns'>, { phase, figures }: Sample): string {
+  const known = workload.columns.filter(({ figure }) => figures[figure] !== undefined)
+  const parts = known.map(({ figure, label }) => `${label} ${format(figures[figure] as number)}`)
+  return `${phase === '' ? '' : `${phase}, `}${parts.join(', ')}`
+}
