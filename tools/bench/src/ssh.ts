@@ -53,7 +53,8 @@ export async function startSshTunnel(options: {
       `HostKey ${file('host')}`,
       `AuthorizedKeysFile ${file('authorized')}`,
       'StrictModes no',
-      'UsePAM no',
+      // The account need not be open for a password: without PAM the server refuses one that is not.
+      'UsePAM yes',
       'PidFile none',
       'PasswordAuthentication no',
       'KbdInteractiveAuthentication no',
