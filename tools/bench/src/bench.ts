@@ -1,18 +1,21 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { loopback } from './contenders.ts'
+import { loopback, openContender } from './contenders.ts'
 import { type Flags, readFlags, usage } from './flags.ts'
 import { buildGenerator, createGenerators } from './generator.ts'
-import { startKubeOrigin } from './kube-origin.ts'
+import { startExecOrigin, startKubeOrigin } from './kube-origin.ts'
+import { foreignOrigin, openKubeconfig } from './kubeconfig-pair.ts'
 import { runInNamespace, whyNoNamespace } from './namespace.ts'
-import { startNginx } from './origin.ts'
+import { type Origin, startNginx } from './origin.ts'
 import { findPrograms } from './programs.ts'
-import { runWorkloads } from './run.ts'
+import { writeResults } from './results.ts'
+import { type RunOptions, runWorkloads } from './run.ts'
 import type { Sample } from './sample.ts'
 import { untilStopped } from './stopping.ts'
-import { renderReport, type Report } from './table.ts'
+import type { Report } from './table.ts'
 import { versions } from './versions.ts'
+import type { Workload } from './workload.ts'
 import { body100m, body1g } from './workloads/body.ts'
 import { exec } from './workloads/exec.ts'
 import { far } from './workloads/far.ts'
@@ -22,10 +25,10 @@ import { watches } from './workloads/watches.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const onNginx = [smallC1, smallC64, body100m, body1g, stalled, watches]
-const onKube = [kubeC1, kubeC64, exec]
-const ids = [...onNginx, ...onKube, far].map(({ id }) => id)
+const onKube = [kubeC1, kubeC64]
+const ids = [...onNginx, far, ...onKube, exec].map(({ id }) => id)
 
-/** Measures direct, OpenSSH and the product side by side; returns the exit code, which no missed target changes. */
+/** Measures direct, OpenSSH and the product side by side; a missed target does not change the exit code. */
 export async function bench(argv: string[]): Promise<number> {
   const progress = (message: string): void => void process.stderr.write(`${message}\n`)
   let flags: Flags
@@ -49,69 +52,104 @@ async function measureAll(
   const programs = await findPrograms(scope, progress)
   const program = await buildGenerator(dir)
   const startGenerator = createGenerators(program, signal)
-  const options = { ...flags, dir, programs, startGenerator, progress, signal }
-  const reports = new Map<string, Report>()
-  const wanted = <W extends { id: string }>(list: W[]): W[] =>
-    list.filter(({ id }) => flags.only.includes(id))
-  function onSamples(workload: Report['workload'], samples: Sample[]): void {
-    const report = reports.get(workload.id) ?? { workload, samples: [], verdicts: [] }
-    report.samples.push(...samples)
-    reports.set(workload.id, report)
-  }
-
+  const options: RunOptions = { ...flags, dir, programs, startGenerator, progress, signal }
+  const reports = createReports()
   try {
-    const filesDir = join(dir, 'files')
-    if (wanted(onNginx).length > 0) {
-      await using origin = await startNginx({ ...options, filesDir, host: loopback.host })
-      await runWorkloads(wanted(onNginx), origin, { ...options, link: loopback, onSamples })
-    }
-    if (wanted(onKube).length > 0) {
-      await using origin = await startKubeOrigin(dir, progress)
-      await runWorkloads(wanted(onKube), origin, { ...options, link: loopback, onSamples })
-    }
-    if (wanted([far]).length > 0) {
-      const why = await whyNoNamespace()
-      if (why === undefined) {
-        const spec = { ...flags, dir: join(dir, 'far'), filesDir, programs, generator: program }
-        await runInNamespace(spec, options, (sample) => onSamples(far, [sample]))
-      } else {
-        reports.set(far.id, { workload: far, samples: [], verdicts: [], skipped: why })
-      }
-    }
+    await measureOnNginx(flags, options, reports)
+    await measureFarAway(flags, { ...options, program }, reports)
+    await measureOnKube(flags, options, reports)
+    await measureExec(flags, options, reports)
   } finally {
     // What was measured before something failed is not lost.
-    await report([...reports.values()], { flags, startedAt, versions: await versions(programs) })
+    const facts = { flags, startedAt, versions: await versions(programs) }
+    await writeResults(join(root, 'bench-results'), reports.all(), facts)
   }
 }
 
-async function report(
-  reports: Report[],
-  facts: { flags: Flags; startedAt: Date; versions: Record<string, string | number> },
-): Promise<void> {
-  const judges = [...onNginx, ...onKube, far]
-  for (const each of reports) {
-    const workload = judges.find(({ id }) => id === each.workload.id)
-    each.verdicts = (workload?.judge(each.samples) ?? []).filter((verdict) => verdict !== undefined)
+type Reports = ReturnType<typeof createReports>
+
+function createReports() {
+  const reports = new Map<string, Report>()
+  function of<O extends Origin>(workload: Workload<O>): Report {
+    const report = reports.get(workload.id) ?? { workload, samples: [] }
+    reports.set(workload.id, report)
+    return report
   }
-  if (reports.length === 0) return
-  const dir = join(root, 'bench-results')
-  await mkdir(dir, { recursive: true })
-  const file = join(dir, `${facts.startedAt.toISOString().replaceAll(/[:.]/g, '-')}.json`)
-  const results = reports.map(({ workload: { id, title }, samples, verdicts, skipped }) => ({
-    id,
-    title,
-    verdicts,
-    samples,
-    skipped,
-  }))
-  await writeFile(file, JSON.stringify({ ...facts, results }, undefined, 1))
-  const tables = reports.map(renderReport).join('\n')
-  const machine = Object.entries(facts.versions)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ')
-  process.stdout.write(
-    `\n${tables}\nmedian (least–most) of ${facts.flags.rounds} rounds; ${machine}\nraw rounds: ${file}\n`,
+  return {
+    of,
+    all: () => [...reports.values()],
+    add<O extends Origin>(workload: Workload<O>, samples: Sample[]): void {
+      of(workload).samples.push(...samples)
+    },
+  }
+}
+
+function wanted<W extends { id: string }>(list: W[], flags: Flags): W[] {
+  return list.filter(({ id }) => flags.only.includes(id))
+}
+
+async function measureOnNginx(flags: Flags, options: RunOptions, reports: Reports): Promise<void> {
+  const workloads = wanted(onNginx, flags)
+  if (workloads.length === 0) return
+  const filesDir = join(options.dir, 'files')
+  await using origin = await startNginx({ ...options, filesDir, host: loopback.host })
+  await runWorkloads(workloads, origin, {
+    ...options,
+    open: (name) => openContender(name, { ...options, origin, link: loopback }),
+    onSamples: reports.add,
+  })
+}
+
+async function measureFarAway(
+  flags: Flags,
+  options: RunOptions & { program: string },
+  reports: Reports,
+): Promise<void> {
+  if (wanted([far], flags).length === 0) return
+  const why = await whyNoNamespace()
+  if (why !== undefined) {
+    reports.of(far).skipped = why
+    return
+  }
+  const { dir, programs, program: generator, rounds, isQuick, contenders } = options
+  const spec = { programs, generator, rounds, isQuick, contenders }
+  await runInNamespace(
+    { ...spec, dir: join(dir, 'far'), filesDir: join(dir, 'files') },
+    options,
+    (sample) => reports.add(far, [sample]),
   )
+}
+
+async function measureOnKube(flags: Flags, options: RunOptions, reports: Reports): Promise<void> {
+  const workloads = wanted(onKube, flags)
+  if (workloads.length === 0) return
+  await using origin = await startKubeOrigin(options.dir, options.progress)
+  await runWorkloads(workloads, origin, {
+    ...options,
+    open: (name) => openContender(name, { ...options, origin, link: loopback }),
+    onSamples: reports.add,
+  })
+}
+
+async function measureExec(flags: Flags, options: RunOptions, reports: Reports): Promise<void> {
+  if (wanted([exec], flags).length === 0) return
+  const { pair } = flags
+  if (pair !== undefined) {
+    const dir = join(options.dir, 'pair')
+    return runWorkloads([exec], foreignOrigin(pair), {
+      ...options,
+      open: (name) => openKubeconfig(name, name === 'direct' ? pair.direct : pair.tunnel, dir),
+      onSamples: reports.add,
+    })
+  }
+  const { origin, why } = await startExecOrigin(options.dir, options.progress)
+  await using _owned = origin
+  if (why !== undefined) reports.of(exec).note = `kwok stands in for the kubelet: ${why}`
+  await runWorkloads([exec], origin, {
+    ...options,
+    open: (name) => openContender(name, { ...options, origin, link: loopback }),
+    onSamples: reports.add,
+  })
 }
 
 /** One benchmark at a time: two would measure each other. */

@@ -20,8 +20,8 @@ export type Contender = AsyncDisposable & {
 }
 
 /** How the two ends see each other: loopback, or a link with a delay. */
-export type Link = { host: string; peer: string }
-export const loopback: Link = { host: '127.0.0.1', peer: '127.0.0.1' }
+export type Link = { host: string; peer: string; isFar: boolean }
+export const loopback: Link = { host: '127.0.0.1', peer: '127.0.0.1', isFar: false }
 
 export type ContenderOptions = {
   dir: string
@@ -43,14 +43,17 @@ export function openContender(name: ContenderName, options: ContenderOptions): P
 async function openDirect({ origin, link }: ContenderOptions): Promise<Contender> {
   return {
     name: 'direct',
-    target: { url: `https://${link.peer}:${origin.port}`, ...trust(origin) },
+    target: {
+      url: `https://${link.isFar ? link.peer : origin.host}:${origin.port}`,
+      ...trust(origin),
+    },
     processes: [],
     async [Symbol.asyncDispose]() {},
   }
 }
 
 async function openSsh({ dir, programs, origin, link }: ContenderOptions): Promise<Contender> {
-  const tunnel = await startSshTunnel({ dir, programs, originPort: origin.port, link })
+  const tunnel = await startSshTunnel({ dir, programs, origin, link })
   return {
     name: 'ssh',
     target: { url: `https://127.0.0.1:${tunnel.port}`, ...trust(origin) },
@@ -77,7 +80,7 @@ async function openProduct(options: ContenderOptions): Promise<Contender> {
     clusterName: 'bench',
     controlPlanePort: port,
     cluster: {
-      url: `https://127.0.0.1:${origin.port}`,
+      url: `https://${origin.host}:${origin.port}`,
       caFile: origin.caFile,
       agentTokenFile: origin.agentTokenFile,
     },

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 
+import type { KubeconfigPair } from './kubeconfig-pair.ts'
 import { type ContenderName, contenderNames } from './sample.ts'
 
 /** What the command line asks for. */
@@ -8,11 +9,15 @@ export type Flags = {
   rounds: number
   isQuick: boolean
   contenders: ContenderName[]
+  /** Where exec is measured instead of on a cluster of our own. */
+  pair: KubeconfigPair | undefined
 }
 
 /** Says how the command is used. */
 export function usage(ids: readonly string[]): string {
-  return `npm run bench [-- --only ID,… --rounds N --quick --contenders ${contenderNames.join(',')}]\nworkloads: ${ids.join(', ')}`
+  return `npm run bench [-- --only ID,… --rounds N --quick --contenders ${contenderNames.join(',')}]
+              [--exec-direct KUBECONFIG --exec-tunnel KUBECONFIG --exec-pod NAMESPACE/POD/CONTAINER]
+workloads: ${ids.join(', ')}`
 }
 
 /** Reads the command line; an unusable one throws an error that says what is wrong. */
@@ -24,6 +29,9 @@ export function readFlags(argv: string[], ids: readonly string[]): Flags {
       rounds: { type: 'string' },
       quick: { type: 'boolean', default: false },
       contenders: { type: 'string' },
+      'exec-direct': { type: 'string' },
+      'exec-tunnel': { type: 'string' },
+      'exec-pod': { type: 'string' },
     },
   })
   const only = list(values.only) ?? [...ids]
@@ -38,7 +46,23 @@ export function readFlags(argv: string[], ids: readonly string[]): Flags {
   if (contenders.length !== asked.length) {
     throw new Error(`--contenders: expected some of ${contenderNames.join(',')}`)
   }
-  return { only, rounds, isQuick: values.quick, contenders }
+  const pair = readPair(values['exec-direct'], values['exec-tunnel'], values['exec-pod'])
+  return { only, rounds, isQuick: values.quick, contenders, pair }
+}
+
+function readPair(
+  direct: string | undefined,
+  tunnel: string | undefined,
+  pod: string | undefined,
+): KubeconfigPair | undefined {
+  if (direct === undefined && tunnel === undefined && pod === undefined) return undefined
+  const [namespace, name, container] = pod?.split('/') ?? []
+  if (!direct || !tunnel || !namespace || !name || !container) {
+    throw new Error(
+      '--exec-direct, --exec-tunnel and --exec-pod NAMESPACE/POD/CONTAINER belong together',
+    )
+  }
+  return { direct, tunnel, pod: { namespace, name, container } }
 }
 
 function list(text: string | undefined): string[] | undefined {

@@ -1,4 +1,7 @@
 import { bench } from './bench.ts'
+import { measureInside } from './inside.ts'
+import { insideArgument } from './namespace.ts'
 
-process.exitCode = await bench(process.argv.slice(2))
+const argv = process.argv.slice(2)
+process.exitCode = argv[0] === insideArgument ? await measureInside() : await bench(argv)
 process.exit()

@@ -7,7 +7,10 @@ import { createInterface } from 'node:readline'
 import type { RunOptions } from './run.ts'
 import type { Sample } from './sample.ts'
 
-/** What the process inside the namespace is told; one JSON line on its stdin. */
+/** Tells our own program that it was started inside the namespace. */
+export const insideArgument = 'inside-namespace'
+
+/** What the process inside is told; one JSON line on its stdin. */
 export type InsideSpec = Pick<
   RunOptions,
   'dir' | 'programs' | 'rounds' | 'isQuick' | 'contenders'
@@ -34,23 +37,23 @@ export async function runInNamespace(
   { progress, signal }: Pick<RunOptions, 'progress' | 'signal'>,
   onSample: (sample: Sample) => void,
 ): Promise<void> {
-  const child = spawn(
-    'unshare',
-    ['--net', process.execPath, join(import.meta.dirname, 'inside.ts')],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  )
+  const program = join(import.meta.dirname, 'main.ts')
+  const child = spawn('unshare', ['--net', process.execPath, program, insideArgument], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   const exited = once(child, 'exit')
   child.stdin.on('error', () => {})
+  // Its stdin stays open: it stops when this process stops or is gone.
+  child.stdin.write(`${JSON.stringify(spec)}\n`)
   const stop = (): void => void child.stdin.end()
   signal.addEventListener('abort', stop, { once: true })
-  // Its stdin stays open: when this process is gone, it ends.
-  child.stdin.write(`${JSON.stringify(spec)}\n`)
   for await (const line of createInterface({ input: child.stdout })) {
     onSample(JSON.parse(line) as Sample)
   }
   signal.removeEventListener('abort', stop)
-  child.stdin.end()
+  stop()
   const [code] = (await exited) as [number | null]
+  signal.throwIfAborted()
   if (code !== 0) throw new Error('the measurement in the network namespace failed')
   progress('the network namespace is gone')
 }

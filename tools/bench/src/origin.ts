@@ -15,6 +15,7 @@ export type Body = { path: string; bytes: number; crc: number }
 
 /** Where every contender's requests end: something that looks like an API server. */
 export type Origin = AsyncDisposable & {
+  host: string
   port: number
   caFile: string
   /** What direct clients and the SSH tunnel's prove themselves with. */
@@ -92,6 +93,7 @@ export async function startNginx(options: {
 
   const owned = scope.move()
   return {
+    host: '127.0.0.1',
     port,
     caFile: join(nginxDir, 'ca.crt'),
     credentials: {},

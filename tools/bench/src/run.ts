@@ -1,4 +1,4 @@
-import { type Contender, type Link, openContender } from './contenders.ts'
+import type { Contender } from './contenders.ts'
 import type { StartGenerator } from './generator.ts'
 import type { Origin } from './origin.ts'
 import type { Programs } from './programs.ts'
@@ -7,6 +7,7 @@ import type { Workload } from './workload.ts'
 
 /** What a run is about, whatever it measures. */
 export type RunOptions = {
+  /** State of this run goes below it. */
   dir: string
   programs: Programs
   startGenerator: StartGenerator
@@ -17,34 +18,38 @@ export type RunOptions = {
   signal: AbortSignal
 }
 
+type OpenContender = (name: ContenderName) => Promise<Contender>
+
 const seconds = { full: 10, quick: 3 }
 
-/** Runs workloads on one origin: interleaved rounds, so that whatever else the machine does hits everybody. */
+/** Runs workloads on one origin, in interleaved rounds: whatever else the machine does hits everybody. */
 export async function runWorkloads<O extends Origin>(
   workloads: readonly Workload<O>[],
   origin: O,
-  options: RunOptions & {
-    link: Link
+  options: Omit<RunOptions, 'dir' | 'programs'> & {
+    open: OpenContender
     onSamples: (workload: Workload<O>, samples: Sample[]) => void
   },
 ): Promise<void> {
-  const { rounds, progress, signal } = options
-  await using open = createPool(options, origin)
+  const { rounds, isQuick, startGenerator, progress, signal } = options
+  await using pool = createPool(options.open)
   for (const workload of workloads) {
+    progress(`── ${workload.id}: ${workload.title}`)
     const names = workload.contenders.filter((name) => options.contenders.includes(name))
     for (let round = 1; round <= rounds; round++) {
       for (const name of names) {
-        if (workload.isFresh) await open.close(name)
         signal.throwIfAborted()
-        const contender = await open.get(name)
+        // No workload starts with the memory that another one left behind.
+        if (round === 1 || workload.isFresh) await pool.close(name)
+        const contender = await pool.get(name)
         const samples = await workload.run({
           round,
           contender,
           origin,
-          startGenerator: options.startGenerator,
+          startGenerator,
           signal,
-          seconds: options.isQuick ? seconds.quick : seconds.full,
-          isQuick: options.isQuick,
+          seconds: isQuick ? seconds.quick : seconds.full,
+          isQuick,
         })
         options.onSamples(workload, samples)
         for (const sample of samples) {
@@ -55,8 +60,8 @@ export async function runWorkloads<O extends Origin>(
   }
 }
 
-/** Contenders stay open from one workload to the next, and are opened when they are first needed. */
-function createPool(options: RunOptions & { link: Link }, origin: Origin) {
+/** Contenders stay open while they are needed again, and are opened when they are first needed. */
+function createPool(open: OpenContender) {
   const live = new Map<ContenderName, Contender>()
   async function close(name: ContenderName): Promise<void> {
     const contender = live.get(name)
@@ -66,7 +71,7 @@ function createPool(options: RunOptions & { link: Link }, origin: Origin) {
   return {
     close,
     async get(name: ContenderName): Promise<Contender> {
-      const contender = live.get(name) ?? (await openContender(name, { ...options, origin }))
+      const contender = live.get(name) ?? (await open(name))
       live.set(name, contender)
       return contender
     },

@@ -25,11 +25,11 @@ export async function startSshTunnel(options: {
   /** Logs and process ids go below it. */
   dir: string
   programs: Programs
-  originPort: number
+  origin: { host: string; port: number }
   /** Where the server listens, and how the tunnel's client reaches it. */
   link: { host: string; peer: string }
 }): Promise<SshTunnel> {
-  const { programs, originPort, link } = options
+  const { programs, origin, link } = options
   await using scope = new AsyncDisposableStack()
   const dir = await mkdtemp(join(tmpdir(), 'pipeops-bench-ssh-'))
   scope.defer(() => rm(dir, { recursive: true, force: true }))
@@ -85,7 +85,7 @@ export async function startSshTunnel(options: {
       ...['-N', '-F', 'none', '-p', String(sshPort), '-i', file('user'), '-c', cipher],
       ...['-o', `UserKnownHostsFile=${file('known')}`, '-o', 'ExitOnForwardFailure=yes'],
       ...['-o', 'BatchMode=yes', '-o', 'Compression=no', '-o', 'IdentitiesOnly=yes'],
-      ...['-R', `127.0.0.1:${port}:127.0.0.1:${originPort}`],
+      ...['-R', `127.0.0.1:${port}:${origin.host}:${origin.port}`],
       `${account.name}@${link.peer}`,
     ],
     programs.env,

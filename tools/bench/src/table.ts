@@ -4,32 +4,39 @@ import type { Workload } from './workload.ts'
 
 /** What the table says about one workload. */
 export type Report = {
-  workload: Pick<Workload, 'id' | 'title' | 'columns' | 'per'>
+  workload: Pick<Workload, 'id' | 'title' | 'columns' | 'per' | 'judge'>
   samples: Sample[]
-  verdicts: Verdict[]
   /** Why it was not measured. */
   skipped?: string
+  /** What to know about the figures. */
+  note?: string
+}
+
+/** The targets of a workload that could be judged by what was measured. */
+export function verdictsOf({ workload, samples }: Report): Verdict[] {
+  return workload.judge(samples).filter((verdict) => verdict !== undefined)
 }
 
 /** One workload as text: a line per contender and phase, what each process took, and the targets. */
-export function renderReport({ workload, samples, verdicts, skipped }: Report): string {
-  const lines = [`${workload.id} · ${workload.title}`]
-  if (skipped !== undefined) return `${lines[0]}\n  skipped: ${skipped}\n`
+export function renderReport(report: Report): string {
+  const { workload, samples, skipped, note } = report
+  const title = `${workload.id} · ${workload.title}`
+  if (skipped !== undefined) return `${title}\n  skipped: ${skipped}\n`
   const groups = groupSamples(samples)
   const { columns, per } = workload
-  const header = ['', ...columns.map(({ label }) => label), `${per.label} way`, `${per.label} all`]
+  const header = ['', ...columns.map(({ label }) => label), `${per.label} way`, 'all']
   const rows = groups.map(({ label, samples: group }) => [
     label,
     ...columns.map(({ figure }) => spread(group, (sample) => sample.figures[figure])),
     spread(group, (sample) => cpuPer(sample, per, ['path'])),
     spread(group, (sample) => cpuPer(sample, per, ['path', 'origin'])),
   ])
-  lines.push(...align([header, ...rows]))
+  const lines = [title, ...(note === undefined ? [] : [`  ${note}`]), ...align([header, ...rows])]
   for (const { label, samples: group } of groups) {
-    const text = processes(group, per)
-    if (text !== '') lines.push(`  ${label}: ${text}`)
+    const used = processLines(group, per)
+    if (used.length > 0) lines.push(`  ${label}, each process:`, ...align(used, '    '))
   }
-  for (const { target, measured, isMet, shortfall } of verdicts) {
+  for (const { target, measured, isMet, shortfall } of verdictsOf(report)) {
     const verdict = isMet ? 'meets' : `falls short by ${shortfall}`
     lines.push(`  ${isMet ? '✓' : '✗'} ${target}: ${measured} – ${verdict}`)
   }
@@ -47,49 +54,45 @@ function groupSamples(samples: Sample[]): { label: string; samples: Sample[] }[]
 }
 
 function spread(samples: Sample[], pick: (sample: Sample) => number | undefined): string {
-  const values = samples.map(pick).filter((value) => value !== undefined && !Number.isNaN(value))
+  const values = samples.map(pick).filter((value) => value !== undefined)
   if (values.length === 0) return '–'
-  const { median: middle, min, max } = summarize(values as number[])
+  const { median: middle, min, max } = summarize(values)
   return values.length === 1 ? format(middle) : `${format(middle)} (${format(min)}–${format(max)})`
 }
 
 function cpuPer(sample: Sample, per: Workload['per'], sides: string[]): number | undefined {
   const amount = sample.figures[per.figure]
   if (amount === undefined) return undefined
-  const cpuSeconds = sample.processes
-    .filter(({ side }) => sides.includes(side))
-    .reduce((sum, each) => sum + each.cpuSeconds, 0)
-  return (cpuSeconds / amount) * per.amount
+  const own = sample.processes.filter(({ side }) => sides.includes(side))
+  return (cpuOf(own) / amount) * per.amount
 }
 
-/** CPU (median) and peak memory (most) of each process; a process's children by name. */
-function processes(samples: Sample[], per: Workload['per']): string {
+function cpuOf(processes: Sample['processes']): number {
+  return processes.reduce((sum, each) => sum + each.cpuSeconds, 0)
+}
+
+/** CPU (median) and memory (most) of each process that did anything. */
+function processLines(samples: Sample[], per: Workload['per']): string[][] {
   const names = [...new Set(samples.flatMap((sample) => sample.processes.map(({ name }) => name)))]
-  return names
-    .map((name) => {
-      const each = samples.map((sample) => ({
-        sample,
-        own: sample.processes.filter((process) => process.name === name),
-      }))
-      const cpu = median(
-        each.map(({ sample, own }) => cpuPer({ ...sample, processes: own }, per, sidesOfAll) ?? 0),
-      )
-      const used = each.flatMap(({ own }) => own)
-      const peak = Math.max(...used.map(({ rssPeakBytes }) => rssPeakBytes)) / 2 ** 20
-      const hasWork = used.some(({ cpuSeconds }) => cpuSeconds > 0)
-      return hasWork ? `${name} ${format(cpu)} ${per.label}, peak ${Math.round(peak)} MiB` : ''
+  return names.flatMap((name) => {
+    const own = samples.map((sample) => sample.processes.filter((each) => each.name === name))
+    if (own.every((processes) => cpuOf(processes) === 0)) return []
+    const shares = samples.map((sample, at) => {
+      const amount = sample.figures[per.figure]
+      const cpuSeconds = cpuOf(own[at] as Sample['processes'])
+      return amount === undefined ? cpuSeconds : (cpuSeconds / amount) * per.amount
     })
-    .filter(Boolean)
-    .join(' · ')
+    const unit = samples[0]?.figures[per.figure] === undefined ? 'CPU-s' : per.label
+    const peak = Math.max(...own.flat().map(({ rssPeakBytes }) => rssPeakBytes)) / 2 ** 20
+    return [[name, `${format(median(shares))} ${unit}`, `peak RSS ${Math.round(peak)} MiB`]]
+  })
 }
 
-const sidesOfAll = ['path', 'origin', 'generator']
-
-function align(rows: string[][]): string[] {
+function align(rows: string[][], indent = '  '): string[] {
   const widths = (rows[0] as string[]).map((_, column) =>
     Math.max(...rows.map((row) => (row[column] as string).length)),
   )
   return rows.map((row) =>
-    `  ${row.map((cell, column) => cell.padEnd(widths[column] as number)).join('  ')}`.trimEnd(),
+    `${indent}${row.map((cell, column) => cell.padEnd(widths[column] as number)).join('  ')}`.trimEnd(),
   )
 }

@@ -35,9 +35,11 @@ export const body1g: Workload = {
 async function runBodies(turn: Turn, size: '100m' | '1g'): Promise<Sample[]> {
   const { origin, round } = turn
   const body = origin.bodies[size]
-  // What a busy process weighs anyway is no cost of the body.
+  // What a busy process weighs anyway is no cost of the body, and the first read may find cold caches.
   if (round === 1) {
     await smallGets(turn, { concurrency: 16, ...origin.small, seconds: turn.isQuick ? 1 : 3 })
+    if (turn.contender.name === 'direct')
+      await sampleOf(turn, 'down', { mode: 'download', ...body })
   }
   const count = size === '100m' && !turn.isQuick ? 3 : 1
   return [
