@@ -1,13 +1,14 @@
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import { defineConfig } from 'vitest/config'
 
 // One project per package: `vitest run --project @agent/streams` runs one, and Nx caches each by itself.
+const projects = globSync('{apps/*,libs/*,tools/*,tests}/package.json').map((file) => {
+  const { name } = JSON.parse(readFileSync(file, 'utf8')) as { name: string }
+  return { extends: true as const, root: dirname(file), test: { name } }
+})
+
 export default defineConfig({
-  test: {
-    projects: globSync('{apps/*,libs/*,tools/*,tests}/package.json').map(dirname),
-    testTimeout: 20_000,
-    hookTimeout: 180_000,
-  },
+  test: { projects, testTimeout: 30_000, hookTimeout: 180_000 },
 })

@@ -53,11 +53,14 @@ export type OpenWatch = AsyncDisposable & {
 }
 
 /** Starts cluster and stack in a directory of their own. */
-export async function startSystem(options: Partial<StackOptions> = {}): Promise<System> {
+export async function startSystem(
+  options: Partial<StackOptions> = {},
+  startCluster: (options: { dir: string }) => Promise<Cluster> = startEmbeddedCluster,
+): Promise<System> {
   const dir = await mkdtemp(join(tmpdir(), 'pipeops-test-'))
   await using scope = new AsyncDisposableStack()
   scope.defer(() => rm(dir, { recursive: true, force: true }))
-  const cluster = scope.use(await startEmbeddedCluster({ dir: join(dir, 'cluster') }))
+  const cluster = scope.use(await startCluster({ dir: join(dir, 'cluster') }))
   const stack = scope.use(await startStack({ dir: join(dir, 'stack'), cluster, ...options }))
   const direct = await directClient(cluster)
   scope.defer(() => direct.dispatcher.destroy())

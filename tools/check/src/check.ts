@@ -13,18 +13,8 @@ const checks: Check[] = [
   { name: 'types', command: ['nx', 'run-many', '-t', 'typecheck', '--output-style=stream'] },
   { name: 'dead code', command: ['knip'] },
   { name: 'bundles', command: ['node', 'tools/bundle/src/main.ts'] },
-  {
-    name: 'tools',
-    command: [
-      'node',
-      'tools/toolbox/src/main.ts',
-      'nats-server',
-      'etcd',
-      'kube-apiserver',
-      'kwok',
-      'kubectl',
-    ],
-  },
+  // Built here, with progress, so that no test waits for it. All of them, because CI has root.
+  { name: 'tools', command: ['node', 'tools/toolbox/src/main.ts'] },
   vitest('unit', ['--project', '!@agent/acceptance']),
   vitest('acceptance', ['--project', '@agent/acceptance', '--no-file-parallelism']),
 ]

@@ -30,6 +30,8 @@ export async function createChildren(dir: string): Promise<Children> {
     async start(name, program, args, env = {}) {
       const log = await open(join(dir, `${name}.log`), 'w')
       const child = spawn(program, args, {
+        // A group of its own: Ctrl-C in a terminal is for us, and we end the children in order.
+        detached: true,
         stdio: ['ignore', log.fd, log.fd],
         env: { PATH: process.env['PATH'] ?? '', HOME: dir, ...env },
       })

@@ -1,23 +1,21 @@
 import { execFile, spawn } from 'node:child_process'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 import { kubernetesVersion, type Progress, resolveTools } from '@agent/toolbox'
 
-import { createChildren, type Children } from './children.ts'
+import { startApiServer, untilReady } from './api-server.ts'
+import { createChildren } from './children.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { kwokConfig } from './kwok.ts'
-import { createPki, type Pki } from './pki.ts'
+import { createPki } from './pki.ts'
 import { freePorts } from './ports.ts'
 import { agentObjects, demoObjects } from './seed.ts'
 
 const run = promisify(execFile)
-const readyMs = 60_000
 const renewTokenMs = 3_600_000
 
 /** A running cluster, and what is needed to talk to it. */
@@ -64,7 +62,13 @@ export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cl
     ...['--advertise-client-urls', `http://127.0.0.1:${etcdPort}`],
     ...['--listen-peer-urls', `http://127.0.0.1:${peerPort}`],
   ])
-  await startApiServer(children, pki, tools['kube-apiserver'], { dir, apiPort, etcdPort })
+  await startApiServer(children, pki, tools['kube-apiserver'], {
+    dir,
+    apiPort,
+    etcdPort,
+    // No controller makes the default ServiceAccount that this plugin asks of every pod.
+    extra: ['--disable-admission-plugins=ServiceAccount'],
+  })
   const url = `https://127.0.0.1:${apiPort}`
   const adminKubeconfig = join(dir, 'admin.kubeconfig')
   const admin = await pki.issue('admin', 'CN=admin, O=system:masters')
@@ -96,21 +100,7 @@ export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cl
     await kubectl(['wait', '--for=condition=Ready', 'pods', '--all', '-A', '--timeout=60s'])
   }
   const agentTokenFile = join(dir, 'agent-token')
-  const renewToken = async (): Promise<void> => {
-    const token = await kubectl([
-      'create',
-      'token',
-      'pipeops-agent',
-      '-n',
-      'pipeops-system',
-      '--duration=24h',
-    ])
-    await writeFile(`${agentTokenFile}.new`, token.trim(), { mode: 0o600 })
-    await rename(`${agentTokenFile}.new`, agentTokenFile)
-  }
-  await renewToken()
-  const timer = setInterval(() => void renewToken().catch(() => {}), renewTokenMs)
-  scope.defer(() => clearInterval(timer))
+  scope.use(await keepAgentToken(kubectl, agentTokenFile))
 
   const owned = scope.move()
   return {
@@ -124,43 +114,6 @@ export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cl
   }
 }
 
-async function startApiServer(
-  children: Children,
-  pki: Pki,
-  program: string,
-  { dir, apiPort, etcdPort }: { dir: string; apiPort: number; etcdPort: number },
-): Promise<void> {
-  const serving = await pki.issue('apiserver', 'CN=kube-apiserver', [
-    '127.0.0.1',
-    'localhost',
-    'kubernetes',
-  ])
-  const kubeletClient = await pki.issue('kubelet-client', 'CN=kube-apiserver, O=system:masters')
-  const accounts = await pki.signingKey('service-accounts')
-  await children.start('kube-apiserver', program, [
-    `--etcd-servers=http://127.0.0.1:${etcdPort}`,
-    '--bind-address=127.0.0.1',
-    `--secure-port=${apiPort}`,
-    // Loopback cannot be an endpoint of the `kubernetes` Service, and nobody here needs that Service.
-    '--endpoint-reconciler-type=none',
-    `--tls-cert-file=${serving.certFile}`,
-    `--tls-private-key-file=${serving.keyFile}`,
-    `--client-ca-file=${pki.caFile}`,
-    `--kubelet-client-certificate=${kubeletClient.certFile}`,
-    `--kubelet-client-key=${kubeletClient.keyFile}`,
-    '--kubelet-preferred-address-types=InternalIP',
-    '--service-account-issuer=https://kubernetes.default.svc',
-    `--service-account-key-file=${accounts.publicFile}`,
-    `--service-account-signing-key-file=${accounts.privateFile}`,
-    '--service-cluster-ip-range=10.96.0.0/16',
-    '--authorization-mode=RBAC',
-    // No controller makes the default ServiceAccount that this plugin asks of every pod.
-    '--disable-admission-plugins=ServiceAccount',
-    '--allow-privileged=true',
-    `--cert-dir=${dir}`,
-  ])
-}
-
 /** Lines as container runtimes write them. */
 function criLog(lines: number): string {
   const at = (line: number): string => new Date(Date.now() - (lines - line) * 1_000).toISOString()
@@ -168,31 +121,6 @@ function criLog(lines: number): string {
     { length: lines },
     (_, line) => `${at(line)} stdout F log line ${line + 1}\n`,
   ).join('')
-}
-
-async function untilReady(url: string, ca: string, children: Children): Promise<void> {
-  const deadline = performance.now() + readyMs
-  while (!(await isReady(url, ca))) {
-    if (performance.now() > deadline) {
-      const log = await children.tail('kube-apiserver')
-      throw new Error(
-        `kube-apiserver was not ready in ${readyMs / 1_000} s; its last lines:\n${log}`,
-      )
-    }
-    await delay(100)
-  }
-}
-
-function isReady(url: string, ca: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const asking = request(`${url}/readyz`, { ca, timeout: 2_000, agent: false }, (response) => {
-      response.resume()
-      resolve(response.statusCode === 200)
-    })
-    asking.once('error', () => resolve(false))
-    asking.once('timeout', () => asking.destroy())
-    asking.end()
-  })
 }
 
 /** What a port-forward reaches. */
@@ -206,7 +134,34 @@ async function startWeb(scope: AsyncDisposableStack): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-async function runKubectl(program: string, args: string[], input?: object[]): Promise<string> {
+/** Writes the agent's ServiceAccount token (0600), and a new one every hour. */
+export async function keepAgentToken(
+  kubectl: (args: string[]) => Promise<string>,
+  file: string,
+): Promise<Disposable> {
+  const renew = async (): Promise<void> => {
+    const token = await kubectl([
+      'create',
+      'token',
+      'pipeops-agent',
+      '-n',
+      'pipeops-system',
+      '--duration=24h',
+    ])
+    await writeFile(`${file}.new`, token.trim(), { mode: 0o600 })
+    await rename(`${file}.new`, file)
+  }
+  await renew()
+  const timer = setInterval(() => void renew().catch(() => {}), renewTokenMs)
+  return { [Symbol.dispose]: () => clearInterval(timer) }
+}
+
+/** Runs kubectl, with objects as its input where some are given. */
+export async function runKubectl(
+  program: string,
+  args: string[],
+  input?: object[],
+): Promise<string> {
   if (input === undefined) return (await run(program, args)).stdout
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''

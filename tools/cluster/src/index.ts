@@ -1,3 +1,5 @@
 export { type Children, createChildren, stop } from './children.ts'
 export { type Cluster, type EmbeddedOptions, startEmbeddedCluster } from './embedded.ts'
 export { freePorts } from './ports.ts'
+export { startNodeCluster, testImage } from './node.ts'
+export { whyNoNode } from './node-host.ts'

@@ -40,6 +40,8 @@ export function supervise(spec: ProcessSpec, logsDir: string): Supervised {
       restarts++
       const { promise, resolve } = Promise.withResolvers<string>()
       child = spawn(spec.program, spec.args, {
+        // A group of its own: Ctrl-C in a terminal is for us, and we end the processes in order.
+        detached: true,
         stdio: ['ignore', log.fd, log.fd],
         env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...spec.env },
       })

@@ -8,7 +8,7 @@ const base = '/api/v1/clusters/agent/demo/proxy'
 
 test.each([
   [`${base}/api/v1/pods?watch=1`, '/api/v1/pods?watch=1'],
-  [(base), '/'],
+  [base, '/'],
   [`${base}/`, '/'],
   [`${base}?x=1`, '/?x=1'],
   [`${base}//evil/../%2e%2e`, '//evil/../%2e%2e'],
