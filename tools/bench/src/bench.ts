@@ -47,6 +47,7 @@ async function measureAll(
   signal: AbortSignal,
 ): Promise<void> {
   const startedAt = new Date()
+  progress(`this takes about ${estimateMinutes(flags)} min`)
   await using scope = new AsyncDisposableStack()
   const dir = await takeDir(scope)
   const programs = await findPrograms(scope, progress)
@@ -64,6 +65,15 @@ async function measureAll(
     const facts = { flags, startedAt, versions: await versions(programs) }
     await writeResults(join(root, 'bench-results'), reports.all(), facts)
   }
+}
+
+function estimateMinutes(flags: Flags): number {
+  const seconds = wanted([...onNginx, far, ...onKube, exec], flags).map((workload) => {
+    const contenders = workload.contenders.filter((name) => flags.contenders.includes(name))
+    const { full, quick } = workload.turnSeconds
+    return contenders.length * flags.rounds * (flags.isQuick ? quick : full)
+  })
+  return Math.ceil(seconds.reduce((sum, each) => sum + each, 0) / 60)
 }
 
 type Reports = ReturnType<typeof createReports>
@@ -84,7 +94,7 @@ function createReports() {
   }
 }
 
-function wanted<W extends { id: string }>(list: W[], flags: Flags): W[] {
+function wanted<W extends { id: string }>(list: readonly W[], flags: Flags): W[] {
   return list.filter(({ id }) => flags.only.includes(id))
 }
 

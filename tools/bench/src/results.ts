@@ -27,6 +27,9 @@ export async function writeResults(
   await writeFile(file, JSON.stringify({ ...facts, results }, undefined, 1))
   const machine = Object.entries(facts.versions).map(([name, value]) => `${name} ${value}`)
   const legend = [
+    ...(facts.flags.isQuick
+      ? ['A quick run: shorter and smaller than what the targets mean.']
+      : []),
     `Median (least–most) of ${facts.flags.rounds} rounds. CPU: "way" is what is between client and origin, "all" adds the origin.`,
     machine.join(' · '),
     `Raw rounds: ${file}`,

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 
 import { createChildren, freePorts } from '@agent/cluster'
 
-import type { ProcessRef } from './processes.ts'
+import { type ProcessRef, withChildren } from './processes.ts'
 import type { Programs } from './programs.ts'
 import { untilListening } from './ready.ts'
 
@@ -60,6 +60,7 @@ export async function startSshTunnel(options: {
       'KbdInteractiveAuthentication no',
       'AllowTcpForwarding yes',
       `Ciphers ${cipher}`,
+      'ClientAliveInterval 5',
     ].join('\n'),
   )
   if (isRoot) {
@@ -95,13 +96,26 @@ export async function startSshTunnel(options: {
     'the SSH tunnel',
     async () => `${await children.tail('ssh')}\n${await children.tail('sshd')}`,
   )
+  const processes: ProcessRef[] = [
+    { name: 'sshd', pid: server.pid as number, side: 'path' },
+    { name: 'ssh', pid: client.pid as number, side: 'path' },
+  ]
+  // The server's sessions outlive it, until they notice that their client is gone.
+  scope.defer(async () => {
+    for (const { pid } of await withChildren(processes)) kill(pid)
+  })
   const owned = scope.move()
   return {
     port,
-    processes: [
-      { name: 'sshd', pid: server.pid as number, side: 'path' },
-      { name: 'ssh', pid: client.pid as number, side: 'path' },
-    ],
+    processes,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid)
+  } catch {
+    // It ended meanwhile.
   }
 }

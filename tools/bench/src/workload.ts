@@ -25,6 +25,8 @@ export type Workload<O extends Origin = NginxOrigin> = {
   contenders: readonly ContenderName[]
   /** True where memory of a fresh process is what matters: contenders are started anew each round. */
   isFresh?: boolean
+  /** About how long one contender takes for one round, set-up included. */
+  turnSeconds: { full: number; quick: number }
   columns: readonly Column[]
   /** What CPU time is divided by: so much of a figure. */
   per: { figure: string; amount: number; label: string }

@@ -20,6 +20,7 @@ const common = {
 export const body100m: Workload = {
   ...common,
   id: 'body-100m',
+  turnSeconds: { full: 5, quick: 4 },
   title: '100 MB body, down and up',
   run: (turn) => runBodies(turn, '100m'),
 }
@@ -28,6 +29,7 @@ export const body100m: Workload = {
 export const body1g: Workload = {
   ...common,
   id: 'body-1g',
+  turnSeconds: { full: 11, quick: 8 },
   title: '1 GB body, down and up',
   run: (turn) => runBodies(turn, '1g'),
 }

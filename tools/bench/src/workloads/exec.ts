@@ -8,6 +8,7 @@ const leastShareOfDirect = 0.6
 /** Exec over WebSocket: how long until the first byte of output, and how fast a lot of output comes. */
 export const exec: Workload<KubeOrigin> = {
   id: 'exec',
+  turnSeconds: { full: 12, quick: 6 },
   title: 'exec: open to first byte, and 200 MB of output',
   contenders: ['direct', 'product'],
   columns: [

@@ -6,6 +6,7 @@ const leastMbps = 50
 /** One stream over a link with a round trip of 100 ms: windows must grow to what is on its way. */
 export const far: Workload = {
   id: 'rtt100',
+  turnSeconds: { full: 26, quick: 9 },
   title: 'one stream over a round trip of 100 ms, 1 GB down and up',
   contenders: ['direct', 'ssh', 'product'],
   columns: [

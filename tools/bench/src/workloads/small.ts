@@ -36,6 +36,7 @@ export async function smallGets(
 /** One client at a time: what the way adds to each request. */
 export const smallC1: Workload = {
   id: 'small-c1',
+  turnSeconds: { full: 16, quick: 6 },
   title: 'small GET (1 KiB), one connection',
   contenders,
   columns,
@@ -47,6 +48,7 @@ export const smallC1: Workload = {
 /** As many as the way can carry. */
 export const smallC64: Workload = {
   id: 'small-c64',
+  turnSeconds: { full: 16, quick: 6 },
   title: 'small GET (1 KiB), 64 connections',
   contenders,
   columns,
@@ -78,6 +80,7 @@ function judgeOne(samples: readonly Sample[]): (Verdict | undefined)[] {
 /** The same against a real API server, for realism: no target, because there it is mostly the API server's time. */
 export const kubeC1: Workload<Origin> = {
   id: 'kube-c1',
+  turnSeconds: { full: 16, quick: 6 },
   title: 'GET of a Namespace from a real kube-apiserver, one connection',
   contenders,
   columns,
@@ -90,6 +93,7 @@ export const kubeC1: Workload<Origin> = {
 
 export const kubeC64: Workload<Origin> = {
   id: 'kube-c64',
+  turnSeconds: { full: 16, quick: 6 },
   title: 'GET of a Namespace from a real kube-apiserver, 64 connections',
   contenders,
   columns,

@@ -9,6 +9,7 @@ const seconds = 60
 /** One client stops reading a large body; nobody else may notice. */
 export const stalled: Workload = {
   id: 'stalled',
+  turnSeconds: { full: 127, quick: 12 },
   title: `${clients} clients on small GETs, before and while one is stalled on a 1 GB body`,
   contenders: ['product'],
   columns: [

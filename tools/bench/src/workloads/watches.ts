@@ -12,6 +12,7 @@ const maxDelayMs = 50
 /** Many open watches, first silent, then with one event of 1 KiB a second each. */
 export const watches: Workload = {
   id: 'watches',
+  turnSeconds: { full: 46, quick: 22 },
   title: `${streams.toLocaleString('en-US')} watches, idle, then one event a second each`,
   contenders: ['direct', 'ssh', 'product'],
   isFresh: true,
