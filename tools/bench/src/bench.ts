@@ -8,6 +8,7 @@ import { startExecOrigin, startKubeOrigin } from './kube-origin.ts'
 import { foreignOrigin, openKubeconfig } from './kubeconfig-pair.ts'
 import { runInNamespace, whyNoNamespace } from './namespace.ts'
 import { type Origin, startNginx } from './origin.ts'
+import { renderProfiles } from './profiles.ts'
 import { findPrograms } from './programs.ts'
 import { writeResults } from './results.ts'
 import { type RunOptions, runWorkloads } from './run.ts'
@@ -53,7 +54,12 @@ async function measureAll(
   const programs = await findPrograms(scope, progress)
   const program = await buildGenerator(dir)
   const startGenerator = createGenerators(program, signal)
-  const options: RunOptions = { ...flags, dir, programs, startGenerator, progress, signal }
+  const profileDir = flags.isProfiled ? join(dir, 'profiles') : undefined
+  if (profileDir !== undefined) await rm(profileDir, { recursive: true, force: true })
+  const options: RunOptions = {
+    ...flags,
+    ...{ dir, programs, startGenerator, profileDir, progress, signal },
+  }
   const reports = createReports()
   try {
     await measureOnNginx(flags, options, reports)
@@ -64,6 +70,7 @@ async function measureAll(
     // What was measured before something failed is not lost.
     const facts = { flags, startedAt, versions: await versions(programs) }
     await writeResults(join(root, 'bench-results'), reports.all(), facts)
+    if (profileDir !== undefined) process.stdout.write(await renderProfiles(profileDir))
   }
 }
 
@@ -121,8 +128,8 @@ async function measureFarAway(
     reports.of(far).skipped = why
     return
   }
-  const { dir, programs, program: generator, rounds, isQuick, contenders } = options
-  const spec = { programs, generator, rounds, isQuick, contenders }
+  const { dir, programs, program: generator, rounds, isQuick, contenders, profileDir } = options
+  const spec = { programs, generator, rounds, isQuick, contenders, profileDir }
   await runInNamespace(
     { ...spec, dir: join(dir, 'far'), filesDir: join(dir, 'files') },
     options,

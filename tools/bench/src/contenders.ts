@@ -28,11 +28,13 @@ export type ContenderOptions = {
   programs: Programs
   origin: Origin
   link: Link
+  /** Where the product's processes write CPU profiles when they end. */
+  profileDir?: string | undefined
   progress: (message: string) => void
 }
 
 /** One cipher for everybody: Node would choose the one with the longer key. */
-const sameCipher = { NODE_OPTIONS: '--tls-cipher-list=TLS_AES_128_GCM_SHA256' }
+const sameCipher = '--tls-cipher-list=TLS_AES_128_GCM_SHA256'
 
 /** Sets one contender up. */
 export function openContender(name: ContenderName, options: ContenderOptions): Promise<Contender> {
@@ -74,6 +76,9 @@ async function openProduct(options: ContenderOptions): Promise<Contender> {
   await rm(dir, { recursive: true, force: true })
   const [port] = (await freePorts(1)) as [number]
   const controlPlane = `https://${link.peer}:${port}`
+  const profile =
+    options.profileDir === undefined ? '' : `--cpu-prof --cpu-prof-dir=${options.profileDir}`
+  const node = { NODE_OPTIONS: `${sameCipher} ${profile}`.trim() }
   const stack = await startStack({
     dir,
     progress,
@@ -86,12 +91,12 @@ async function openProduct(options: ContenderOptions): Promise<Contender> {
     },
     env: {
       'control-plane': {
-        ...sameCipher,
+        ...node,
         CONTROL_PLANE_HOST: link.host,
         CONTROL_PLANE_PUBLIC_URL: controlPlane,
       },
-      link: { ...sameCipher, PIPEOPS_API_URL: controlPlane, PIPEOPS_STATE: 'file' },
-      proxy: sameCipher,
+      link: { ...node, PIPEOPS_API_URL: controlPlane, PIPEOPS_STATE: 'file' },
+      proxy: node,
     },
   })
   return {

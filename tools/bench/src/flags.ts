@@ -9,13 +9,15 @@ export type Flags = {
   rounds: number
   isQuick: boolean
   contenders: ContenderName[]
+  /** Write CPU profiles of the product's processes; what they cost is in the figures. */
+  isProfiled: boolean
   /** Where exec is measured instead of on a cluster of our own. */
   pair: KubeconfigPair | undefined
 }
 
 /** Says how the command is used. */
 export function usage(ids: readonly string[]): string {
-  return `npm run bench [-- --only ID,… --rounds N --quick --contenders ${contenderNames.join(',')}]
+  return `npm run bench [-- --only ID,… --rounds N --quick --contenders ${contenderNames.join(',')} --profile]
               [--exec-direct KUBECONFIG --exec-tunnel KUBECONFIG --exec-pod NAMESPACE/POD/CONTAINER]
 workloads: ${ids.join(', ')}`
 }
@@ -29,6 +31,7 @@ export function readFlags(argv: string[], ids: readonly string[]): Flags {
       rounds: { type: 'string' },
       quick: { type: 'boolean', default: false },
       contenders: { type: 'string' },
+      profile: { type: 'boolean', default: false },
       'exec-direct': { type: 'string' },
       'exec-tunnel': { type: 'string' },
       'exec-pod': { type: 'string' },
@@ -47,7 +50,7 @@ export function readFlags(argv: string[], ids: readonly string[]): Flags {
     throw new Error(`--contenders: expected some of ${contenderNames.join(',')}`)
   }
   const pair = readPair(values['exec-direct'], values['exec-tunnel'], values['exec-pod'])
-  return { only, rounds, isQuick: values.quick, contenders, pair }
+  return { only, rounds, isQuick: values.quick, contenders, isProfiled: values.profile, pair }
 }
 
 function readPair(

@@ -13,7 +13,7 @@ export const insideArgument = 'inside-namespace'
 /** What the process inside is told; one JSON line on its stdin. */
 export type InsideSpec = Pick<
   RunOptions,
-  'dir' | 'programs' | 'rounds' | 'isQuick' | 'contenders'
+  'dir' | 'programs' | 'rounds' | 'isQuick' | 'contenders' | 'profileDir'
 > & {
   filesDir: string
   /** The generator's program. */

@@ -14,6 +14,7 @@ export type RunOptions = {
   rounds: number
   isQuick: boolean
   contenders: readonly ContenderName[]
+  profileDir: string | undefined
   progress: (message: string) => void
   signal: AbortSignal
 }
