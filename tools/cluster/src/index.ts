@@ -1,5 +1,6 @@
 export { type Children, createChildren, stop } from './children.ts'
 export { type Cluster, type EmbeddedOptions, startEmbeddedCluster } from './embedded.ts'
 export { freePorts } from './ports.ts'
-export { startNodeCluster, testImage } from './node.ts'
+export { startNodeCluster } from './node.ts'
+export { testImage } from './node-names.ts'
 export { whyNoNode } from './node-host.ts'

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -8,22 +8,18 @@ import { type Progress, resolveTools } from '@agent/toolbox'
 
 import { startApiServer, untilReady } from './api-server.ts'
 import { type Children, createChildren } from './children.ts'
+import { endContainers, startContainerd } from './containerd.ts'
 import { type Cluster, keepAgentToken, runKubectl } from './embedded.ts'
 import { writeTestImage } from './image.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
+import { startKubelet } from './kubelet.ts'
 import { cleanHost, installPackages, whyNoNode } from './node-host.ts'
+import { folder, node, startMs, testImage } from './node-names.ts'
 import { createPki, type Pki } from './pki.ts'
 import { freePorts } from './ports.ts'
 import { agentObjects } from './seed.ts'
 
 const run = promisify(execFile)
-const address = '10.88.5.1'
-const bridge = 'cni0'
-const nodeName = 'whole-node'
-const podCidr = '10.88.6.0/24'
-/** The one image there is; sandboxes run it too. */
-export const testImage = 'localhost/test:1'
-const containerMs = 60_000
 
 /** A whole Kubernetes node with real containers; needs root on Linux. */
 export async function startNodeCluster(options: {
@@ -48,14 +44,14 @@ export async function startNodeCluster(options: {
   )
   progress('starting a whole node …')
   await using scope = new AsyncDisposableStack()
-  await cleanHost({ bridge, address, dir })
+  await cleanHost({ ...node, dir })
   await rm(dir, { recursive: true, force: true })
   await mkdir(dir, { recursive: true, mode: 0o700 })
   scope.defer(async () => {
-    await cleanHost({ bridge, address, dir })
+    await cleanHost({ ...node, dir })
     await rm(dir, { recursive: true, force: true })
   })
-  await run('ip', ['address', 'replace', `${address}/32`, 'dev', 'lo'])
+  await run('ip', ['address', 'replace', `${node.address}/32`, 'dev', 'lo'])
   await run('sysctl', ['-qw', 'net.ipv4.ip_forward=1'])
   const children = scope.use(await createChildren(dir))
   const pki = await createPki(dir)
@@ -70,10 +66,10 @@ export async function startNodeCluster(options: {
     dir,
     apiPort,
     etcdPort,
-    address,
+    address: node.address,
     extra: ['--enable-admission-plugins=ServiceAccount'],
   })
-  const url = `https://${address}:${apiPort}`
+  const url = `https://${node.address}:${apiPort}`
   const kubeconfigs = await writeKubeconfigs(dir, pki, url)
   await untilReady(url, pki.ca, children)
 
@@ -105,8 +101,8 @@ export async function startNodeCluster(options: {
   await children.start('kube-proxy', tools['kube-proxy'], [
     `--kubeconfig=${kubeconfigs.proxy}`,
     '--proxy-mode=iptables',
-    `--cluster-cidr=${podCidr}`,
-    `--hostname-override=${nodeName}`,
+    `--cluster-cidr=${node.podCidr}`,
+    `--hostname-override=${node.name}`,
     '--conntrack-max-per-core=0',
     '--metrics-bind-address=127.0.0.1:0',
     '--healthz-bind-address=127.0.0.1:0',
@@ -151,7 +147,7 @@ async function writeKubeconfigs(dir: string, pki: Pki, server: string) {
     'controller-manager': 'CN=system:kube-controller-manager',
     scheduler: 'CN=system:kube-scheduler',
     proxy: 'CN=system:kube-proxy',
-    kubelet: `CN=system:node:${nodeName}, O=system:nodes`,
+    kubelet: `CN=system:node:${node.name}, O=system:nodes`,
   }
   const files = {} as Record<keyof typeof subjects, string>
   for (const [name, subject] of Object.entries(subjects)) {
@@ -166,132 +162,16 @@ async function writeKubeconfigs(dir: string, pki: Pki, server: string) {
   return files
 }
 
-async function startContainerd(
-  children: Children,
-  dir: string,
-  scope: AsyncDisposableStack,
-): Promise<string> {
-  const state = await folder(dir, 'containerd')
-  const socket = join(state, 'containerd.sock')
-  const cni = await folder(dir, 'cni')
-  const network = {
-    cniVersion: '0.4.0',
-    name: 'pods',
-    plugins: [
-      {
-        type: 'bridge',
-        bridge,
-        isGateway: true,
-        ipMasq: true,
-        hairpinMode: true,
-        ipam: {
-          type: 'host-local',
-          ranges: [[{ subnet: podCidr }]],
-          dataDir: join(dir, 'ipam'),
-          routes: [{ dst: '0.0.0.0/0' }],
-        },
-      },
-      { type: 'portmap', capabilities: { portMappings: true } },
-    ],
-  }
-  await writeFile(join(cni, '10-pods.conflist'), JSON.stringify(network))
-  const config = `version = 2
-root = "${join(state, 'root')}"
-state = "${join(state, 'state')}"
-[grpc]
-  address = "${socket}"
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "${testImage}"
-  # Without CAP_SYS_RESOURCE, runc may not lower an OOM score.
-  restrict_oom_score_adj = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
-    conf_dir = "${cni}"
-`
-  const file = join(state, 'config.toml')
-  await writeFile(file, config)
-  await children.start('containerd', '/usr/bin/containerd', ['--config', file], {
-    PATH: process.env['PATH'] ?? '',
-  })
-  const deadline = performance.now() + containerMs
-  for (;;) {
-    const isUp = await run('ctr', ['--address', socket, 'version']).then(
-      () => true,
-      () => false,
-    )
-    if (isUp) break
-    if (performance.now() > deadline)
-      throw new Error(`containerd did not start:\n${await children.tail('containerd')}`)
-    await delay(100)
-  }
-  scope.defer(async () => {
-    await run('pkill', ['-9', '-f', `containerd-shim.*${socket}`]).catch(() => {})
-  })
-  return socket
-}
-
-async function startKubelet(
-  children: Children,
-  pki: Pki,
-  program: string,
-  { dir, socket, kubeconfig }: { dir: string; socket: string; kubeconfig: string },
-): Promise<void> {
-  const serving = await pki.issue('kubelet-serving', `CN=system:node:${nodeName}`, [address])
-  const config = {
-    apiVersion: 'kubelet.config.k8s.io/v1beta1',
-    kind: 'KubeletConfiguration',
-    authentication: {
-      x509: { clientCAFile: pki.caFile },
-      anonymous: { enabled: false },
-      webhook: { enabled: false },
-    },
-    authorization: { mode: 'AlwaysAllow' },
-    cgroupDriver: 'cgroupfs',
-    cgroupsPerQOS: true,
-    enforceNodeAllocatable: [],
-    failSwapOn: false,
-    evictionHard: {
-      'memory.available': '50Mi',
-      'nodefs.available': '1%',
-      'imagefs.available': '1%',
-    },
-    imageGCHighThresholdPercent: 100,
-    resolvConf: '/dev/null',
-    clusterDNS: ['10.96.0.10'],
-    clusterDomain: 'cluster.local',
-    address,
-    tlsCertFile: serving.certFile,
-    tlsPrivateKeyFile: serving.keyFile,
-    containerRuntimeEndpoint: `unix://${socket}`,
-    healthzPort: 0,
-  }
-  const file = join(dir, 'kubelet.json')
-  await writeFile(file, JSON.stringify(config))
-  await children.start(
-    'kubelet',
-    program,
-    [
-      `--kubeconfig=${kubeconfig}`,
-      `--config=${file}`,
-      `--root-dir=${await folder(dir, 'kubelet')}`,
-      `--cert-dir=${dir}`,
-      `--hostname-override=${nodeName}`,
-      `--node-ip=${address}`,
-    ],
-    { PATH: process.env['PATH'] ?? '' },
-  )
-}
-
 async function untilNodeReady(
   kubectl: (args: string[]) => Promise<string>,
   children: Children,
 ): Promise<void> {
-  const deadline = performance.now() + containerMs
+  const deadline = performance.now() + startMs
   for (;;) {
     const ready = await kubectl([
       'get',
       'node',
-      nodeName,
+      node.name,
       '-o',
       'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
     ]).catch(() => '')
@@ -309,20 +189,4 @@ async function untilNodeReady(
       throw new Error(`the node did not become ready:\n${await children.tail('kubelet')}`)
     await delay(200)
   }
-}
-
-async function endContainers(
-  ctr: (...args: string[]) => Promise<{ stdout: string }>,
-): Promise<void> {
-  const { stdout } = await ctr('tasks', 'list', '-q').catch(() => ({ stdout: '' }))
-  for (const id of stdout.split('\n').filter(Boolean)) {
-    await ctr('tasks', 'kill', '-s', 'SIGKILL', id).catch(() => {})
-    await ctr('tasks', 'delete', '-f', id).catch(() => {})
-  }
-}
-
-async function folder(dir: string, name: string): Promise<string> {
-  const path = join(dir, name)
-  await mkdir(path, { recursive: true })
-  return path
 }
