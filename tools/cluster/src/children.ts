@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { open, readFile, rm, writeFile } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+
+import { createPidFile } from './pid-file.ts'
 
 const stopGraceMs = 3_000
 
@@ -19,8 +21,8 @@ export type Children = AsyncDisposable & {
 
 /** Owns processes below `dir`; those that a killed owner left there are ended first. */
 export async function createChildren(dir: string): Promise<Children> {
-  const pidFile = join(dir, 'pids')
-  await endForgotten(pidFile)
+  const pidFile = createPidFile(join(dir, 'pids'))
+  await pidFile.endForgotten()
   const running: { name: string; child: ChildProcess }[] = []
 
   const self: Children = {
@@ -42,11 +44,7 @@ export async function createChildren(dir: string): Promise<Children> {
       await log.close()
       await spawned
       running.push({ name, child })
-      // A process and its start time, so that a later one with the same number is left alone.
-      const lines = await Promise.all(
-        self.pids.map(async (pid) => `${pid} ${await startTime(pid)}`),
-      )
-      await writeFile(pidFile, lines.join('\n'))
+      await pidFile.write(self.pids)
       return child
     },
     async tail(name) {
@@ -55,7 +53,7 @@ export async function createChildren(dir: string): Promise<Children> {
     },
     async [Symbol.asyncDispose]() {
       for (const { child } of running.toReversed()) await stop(child)
-      await rm(pidFile, { force: true })
+      await pidFile.remove()
     },
   }
   return self
@@ -69,20 +67,4 @@ export async function stop(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), stopGraceMs)
   await exited
   clearTimeout(timer)
-}
-
-async function endForgotten(pidFile: string): Promise<void> {
-  const text = await readFile(pidFile, 'utf8').catch(() => '')
-  for (const line of text.split('\n')) {
-    const [pid, since] = line.split(' ')
-    if (Number(pid) > 0 && since !== undefined && (await startTime(Number(pid))) === since) {
-      process.kill(Number(pid), 'SIGKILL')
-    }
-  }
-}
-
-/** The kernel's start time of a process (Linux); empty where it is gone or unknown. */
-async function startTime(pid: number): Promise<string> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
 }

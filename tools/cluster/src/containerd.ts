@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
 
 import type { Children } from './children.ts'
+import { hostPath, run } from './node-host.ts'
 import { folder, node, startMs, testImage } from './node-names.ts'
-
-const run = promisify(execFile)
 
 /** Starts containerd with a bridge network of its own; returns its socket. */
 export async function startContainerd(
@@ -55,7 +52,7 @@ state = "${join(state, 'state')}"
   const file = join(state, 'config.toml')
   await writeFile(file, config)
   await children.start('containerd', '/usr/bin/containerd', ['--config', file], {
-    PATH: process.env['PATH'] ?? '',
+    PATH: hostPath,
   })
   const deadline = performance.now() + startMs
   for (;;) {

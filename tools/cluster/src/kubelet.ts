@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Children } from './children.ts'
+import { hostPath } from './node-host.ts'
 import { folder, node } from './node-names.ts'
 import type { Pki } from './pki.ts'
 
@@ -54,6 +55,6 @@ export async function startKubelet(
       `--hostname-override=${node.name}`,
       `--node-ip=${node.address}`,
     ],
-    { PATH: process.env['PATH'] ?? '' },
+    { PATH: hostPath },
   )
 }

@@ -4,7 +4,16 @@ import { promisify } from 'node:util'
 
 import type { Progress } from '@agent/toolbox'
 
-const run = promisify(execFile)
+const exec = promisify(execFile)
+
+/** A person's PATH often lacks the folders that administrators' programs are in. */
+export const hostPath = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`
+
+/** Runs a program of the host. */
+export function run(program: string, args: string[], timeoutMs = 600_000) {
+  const env = { ...process.env, PATH: hostPath, DEBIAN_FRONTEND: 'noninteractive' }
+  return exec(program, args, { env, timeout: timeoutMs })
+}
 
 /** Debian packages that a whole node needs, and a file each of them brings. */
 const packages: Record<string, string> = {
@@ -43,9 +52,7 @@ export async function installPackages(progress: Progress): Promise<void> {
   progress(`installing ${missing.join(', ')} …`)
   try {
     await run('apt-get', ['update'])
-    await run('apt-get', ['install', '-y', '--no-install-recommends', ...missing], {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    })
+    await run('apt-get', ['install', '-y', '--no-install-recommends', ...missing])
   } catch (cause) {
     throw new Error(
       `a whole node needs these programs, and they cannot be installed: ${missing.join(', ')}`,
@@ -101,7 +108,7 @@ export async function cleanHost(names: {
 
 function restore(rules: string): Promise<void> {
   return new Promise((resolve) => {
-    const child = execFile('iptables-restore', () => resolve())
+    const child = execFile('iptables-restore', { env: { PATH: hostPath } }, () => resolve())
     child.stdin?.end(`${rules}\n`)
   })
 }

@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
 
 import { type Progress, resolveTools } from '@agent/toolbox'
 
@@ -13,13 +11,11 @@ import { type Cluster, keepAgentToken, runKubectl } from './embedded.ts'
 import { writeTestImage } from './image.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { startKubelet } from './kubelet.ts'
-import { cleanHost, installPackages, whyNoNode } from './node-host.ts'
+import { cleanHost, hostPath, installPackages, run, whyNoNode } from './node-host.ts'
 import { folder, node, startMs, testImage } from './node-names.ts'
 import { createPki, type Pki } from './pki.ts'
 import { freePorts } from './ports.ts'
 import { agentObjects } from './seed.ts'
-
-const run = promisify(execFile)
 
 /** A whole Kubernetes node with real containers; needs root on Linux. */
 export async function startNodeCluster(options: {
@@ -52,7 +48,7 @@ export async function startNodeCluster(options: {
     await rm(dir, { recursive: true, force: true })
   })
   await run('ip', ['address', 'replace', `${node.address}/32`, 'dev', 'lo'])
-  await run('sysctl', ['-qw', 'net.ipv4.ip_forward=1'])
+  await writeFile('/proc/sys/net/ipv4/ip_forward', '1')
   const children = scope.use(await createChildren(dir))
   const pki = await createPki(dir)
   const [etcdPort, peerPort, apiPort] = (await freePorts(3)) as [number, number, number]
@@ -75,7 +71,7 @@ export async function startNodeCluster(options: {
 
   const socket = await startContainerd(children, dir, scope)
   const ctr = (...args: string[]) =>
-    run('ctr', ['--address', socket, '-n', 'k8s.io', ...args], { timeout: 15_000 })
+    run('ctr', ['--address', socket, '-n', 'k8s.io', ...args], 15_000)
   const archive = await writeTestImage({
     busybox: '/bin/busybox',
     dir: await folder(dir, 'image'),
@@ -98,15 +94,20 @@ export async function startNodeCluster(options: {
     '--leader-elect=false',
     '--bind-address=127.0.0.1',
   ])
-  await children.start('kube-proxy', tools['kube-proxy'], [
-    `--kubeconfig=${kubeconfigs.proxy}`,
-    '--proxy-mode=iptables',
-    `--cluster-cidr=${node.podCidr}`,
-    `--hostname-override=${node.name}`,
-    '--conntrack-max-per-core=0',
-    '--metrics-bind-address=127.0.0.1:0',
-    '--healthz-bind-address=127.0.0.1:0',
-  ])
+  await children.start(
+    'kube-proxy',
+    tools['kube-proxy'],
+    [
+      `--kubeconfig=${kubeconfigs.proxy}`,
+      '--proxy-mode=iptables',
+      `--cluster-cidr=${node.podCidr}`,
+      `--hostname-override=${node.name}`,
+      '--conntrack-max-per-core=0',
+      '--metrics-bind-address=127.0.0.1:0',
+      '--healthz-bind-address=127.0.0.1:0',
+    ],
+    { PATH: hostPath },
+  )
   await startKubelet(children, pki, tools.kubelet, { dir, socket, kubeconfig: kubeconfigs.kubelet })
 
   const adminKubeconfig = kubeconfigs.admin

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
-import { freePorts } from '@agent/cluster'
+import { createPidFile, freePorts } from '@agent/cluster'
 import { type Progress, resolveTools } from '@agent/toolbox'
 
 import { type Supervised, supervise } from './supervisor.ts'
@@ -60,6 +60,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   await mkdir(logsDir, { recursive: true, mode: 0o700 })
   await using scope = new AsyncDisposableStack()
   const processes = new Map<string, Supervised>()
+  const pidFile = createPidFile(join(dir, 'pids'))
+  await pidFile.endForgotten()
+  scope.defer(() => pidFile.remove())
+  const remember = (): void => {
+    const pids = [...processes.values()].flatMap(({ pid }) => (pid === undefined ? [] : [pid]))
+    pidFile.write(pids).catch(() => {})
+  }
   const health = new Map<string, number>()
   const freed = await freePorts(4 + proxies)
   const [busPort, freePort, controlPlaneHealth, linkHealth, ...proxyHealth] = freed as [
@@ -77,7 +84,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     args: string[],
     environment: Record<string, string>,
   ): void {
-    processes.set(name, scope.use(supervise({ name, program, args, env: environment }, logsDir)))
+    processes.set(
+      name,
+      scope.use(supervise({ name, program, args, env: environment }, logsDir, remember)),
+    )
   }
   function startApp(
     name: string,

@@ -26,7 +26,11 @@ export type ProcessSpec = {
 }
 
 /** Starts a process under supervision; its output goes to `<logs>/<name>.log`. */
-export function supervise(spec: ProcessSpec, logsDir: string): Supervised {
+export function supervise(
+  spec: ProcessSpec,
+  logsDir: string,
+  onSpawn: () => void = () => {},
+): Supervised {
   const file = join(logsDir, `${spec.name}.log`)
   const stopping = new AbortController()
   let child: ChildProcess | undefined
@@ -45,6 +49,7 @@ export function supervise(spec: ProcessSpec, logsDir: string): Supervised {
         stdio: ['ignore', log.fd, log.fd],
         env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...spec.env },
       })
+      child.once('spawn', onSpawn)
       child.once('error', (error) => resolve(error.message))
       child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
       lastExit = await promise
