@@ -181,13 +181,13 @@ test('200 requests, execs and abandoned watches leave no socket, file or child b
   for (const watch of watches) await watch[Symbol.asyncDispose]()
   await system.disconnect()
   // The proxy keeps idle connections to the API server for 30 s.
-  await system.backTo(baseline, 45_000)
+  await system.backTo(baseline, 60_000)
   for (const { name } of system.stack.processes.values()) {
     if (!name.startsWith('proxy')) continue
     const { status } = await system.stack.readyz(name)
     expect(status).toBe(200)
   }
-}, 90_000)
+}, 120_000)
 
 function runKubectl(
   args: string[],
