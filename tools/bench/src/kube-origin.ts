@@ -12,6 +12,7 @@ import {
 } from '@agent/cluster'
 
 import type { Origin } from './origin.ts'
+import type { ProcessRef } from './processes.ts'
 
 const run = promisify(execFile)
 
@@ -73,13 +74,7 @@ async function originOf(cluster: Cluster): Promise<Origin> {
     },
     agentTokenFile: cluster.agentTokenFile,
     isOurs: false,
-    processes: await Promise.all(
-      cluster.pids.map(async (pid) => ({
-        name: await programOf(pid),
-        pid,
-        side: 'origin' as const,
-      })),
-    ),
+    processes: (await Promise.all(cluster.pids.map(refOf))).flat(),
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   }
 }
@@ -88,7 +83,9 @@ type Kubeconfig = {
   users: [{ user: { 'client-certificate-data': string; 'client-key-data': string } }]
 }
 
-async function programOf(pid: number): Promise<string> {
-  const [program = ''] = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
-  return basename(program)
+/** Nothing where the process ended: some of a cluster's children only set things up. */
+async function refOf(pid: number): Promise<ProcessRef[]> {
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  const [program = ''] = commandLine.split('\0')
+  return program === '' ? [] : [{ name: basename(program), pid, side: 'origin' }]
 }
