@@ -106,7 +106,8 @@ function createPool() {
       agent = new Agent({
         allowH2: false,
         pipelining: 1,
-        connections: 1_024,
+        // As many as a connection to the control plane may have streams.
+        connections: 10_000,
         keepAliveTimeout: 30_000,
         keepAliveMaxTimeout: 120_000,
         maxHeaderSize: 65_536,

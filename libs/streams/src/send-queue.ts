@@ -58,8 +58,8 @@ export class SendQueue {
     return this.#control.length + this.#interactive.length + this.#bulk.length === 0
   }
 
-  /** The next batch of whole frames as one buffer, or nothing. */
-  take(): Buffer | undefined {
+  /** The next batch of whole frames in one buffer of `allocate`, or nothing. */
+  take(allocate: (bytes: number) => Buffer): Buffer | undefined {
     if (this.isEmpty) return undefined
     const batch = new Batch()
     for (const frame of this.#control) batch.addRaw(frame)
@@ -68,7 +68,7 @@ export class SendQueue {
     const reserved = this.#bulk.length > 0 ? bulkReserveBytes : 0
     this.#serve(this.#interactive, batch, batchBytes - reserved, interactiveBytes)
     this.#serve(this.#bulk, batch, batchBytes, bulkQuantumBytes)
-    return batch.bytes > 0 ? batch.join() : undefined
+    return batch.bytes > 0 ? batch.join(allocate) : undefined
   }
 
   /** Everything is over: forgets what was queued. */
@@ -159,7 +159,13 @@ class Batch {
     this.addRaw(head)
   }
 
-  join(): Buffer {
-    return Buffer.concat(this.#pieces, this.bytes)
+  join(allocate: (bytes: number) => Buffer): Buffer {
+    const joined = allocate(this.bytes)
+    let at = 0
+    for (const piece of this.#pieces) {
+      joined.set(piece, at)
+      at += piece.length
+    }
+    return joined
   }
 }

@@ -153,11 +153,11 @@ export class Session {
     }
   }
 
-  /** The next batch of bytes for the transport, or nothing. */
-  take(): Buffer | undefined {
+  /** The next batch of bytes for the transport, in a buffer of `allocate`, or nothing. */
+  take(allocate: (bytes: number) => Buffer = Buffer.allocUnsafe): Buffer | undefined {
     if (this.#closed !== undefined) return undefined
     this.#queueCredits()
-    const batch = this.#queue.take()
+    const batch = this.#queue.take(allocate)
     this.#bytesSent += batch?.length ?? 0
     return batch
   }

@@ -1,7 +1,7 @@
 const stepsMs = [1_000, 2_000, 4_000, 8_000, 15_000]
 const jitter = 0.25
 /** A connection that lived this long was a good one: the next outage begins with short waits again. */
-const goodAfterMs = 30_000
+const goodAfterMs = 5_000
 
 /** How long to wait before dialling again. */
 export type Backoff = {

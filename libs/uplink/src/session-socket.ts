@@ -2,6 +2,8 @@ import { AgentError, closeCodes, type Windows } from '@agent/contracts'
 import { Session, type SessionHandler } from '@agent/streams'
 import type { WebSocket } from 'ws'
 
+import { createBufferPool } from './buffer-pool.ts'
+
 /** The socket's own queue holds this much at most: what waits behind it is still ours to order. */
 const maxQueuedBytes = 262_144
 const tickMs = 1_000
@@ -28,6 +30,7 @@ export function runSession(socket: WebSocket, options: SessionSocketOptions): Se
   const { promise: closed, resolve } = Promise.withResolvers<AgentError>()
   let reason: AgentError | undefined
   let pumpScheduled = false
+  const pool = createBufferPool()
 
   const session = new Session(
     {
@@ -55,15 +58,14 @@ export function runSession(socket: WebSocket, options: SessionSocketOptions): Se
   function pump(): void {
     pumpScheduled = false
     while (socket.readyState === socket.OPEN && socket.bufferedAmount < maxQueuedBytes) {
-      const batch = session.take()
+      const batch = session.take(pool.take)
       if (batch === undefined) return
-      socket.send(batch, sent)
+      socket.send(batch, (error) => {
+        // Its bytes left the process: there may be room again.
+        pool.giveBack(batch)
+        if (error == null) pump()
+      })
     }
-  }
-
-  /** Bytes left the process: there may be room again. */
-  function sent(error: Error | null | undefined): void {
-    if (error == null) pump()
   }
 
   socket.on('message', (data, isBinary) => {
