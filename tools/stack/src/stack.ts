@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { createPidFile, freePorts } from '@agent/cluster'
 import { type Progress, resolveTools } from '@agent/toolbox'
 
+import { nodeFlags } from './node-flags.ts'
 import { type Supervised, supervise } from './supervisor.ts'
 
 const run = promisify(execFile)
@@ -102,7 +103,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       PIPEOPS_INSTANCE: name,
       SHUTDOWN_GRACE_SECONDS: '5',
     }
-    start(name, process.execPath, [join(root, 'apps', app, 'src/main.ts')], {
+    start(name, process.execPath, [...nodeFlags, join(root, 'apps', app, 'src/main.ts')], {
       ...common,
       ...environment,
     })
