@@ -262,3 +262,9 @@ test('a cluster whose agent is away is 503 with Retry-After once the wait is ove
   }
   await system.stack.untilReady(30_000)
 }, 60_000)
+
+test(
+  'every socket, file, child, timer, stream and subscription is back to the baseline',
+  () => system.backTo(),
+  90_000,
+)

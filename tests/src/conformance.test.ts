@@ -71,3 +71,9 @@ function normalize({ body }: Answer): string {
   const text = (isGzip ? gunzipSync(body) : body).toString('utf8')
   return volatile.reduce((out, [pattern, by]) => out.replaceAll(pattern, by), text)
 }
+
+test(
+  'every socket, file, child, timer, stream and subscription is back to the baseline',
+  () => system.backTo(),
+  90_000,
+)

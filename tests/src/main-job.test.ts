@@ -179,9 +179,7 @@ test('200 requests, execs and abandoned watches leave no socket, file or child b
   for (let turn = 0; turn < 3; turn++)
     await system.kubectl('tunnel', 'exec', '-n', 'shop', 'web-0', '--', 'true')
   for (const watch of watches) await watch[Symbol.asyncDispose]()
-  await system.disconnect()
-  // The proxy keeps idle connections to the API server for 30 s.
-  await system.backTo(baseline, 60_000)
+  await system.backTo(baseline)
   for (const { name } of system.stack.processes.values()) {
     if (!name.startsWith('proxy')) continue
     const { status } = await system.stack.readyz(name)
@@ -217,3 +215,9 @@ async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve))
   return port
 }
+
+test(
+  'every socket, file, child, timer, stream and subscription is back to the baseline',
+  () => system.backTo(),
+  90_000,
+)

@@ -93,3 +93,9 @@ test('clients that stall on a large list make no process grow, stop nobody else,
     what: 'the end of abandoned streams',
   })
 }, 120_000)
+
+test(
+  'every socket, file, child, timer, stream and subscription is back to the baseline',
+  () => system.backTo(),
+  90_000,
+)

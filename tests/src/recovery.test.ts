@@ -207,3 +207,9 @@ test('a stopped control plane makes the agent say so in 11 s, and all is back on
   }
   await backWithin(30_000)
 }, 90_000)
+
+test(
+  'every socket, file, child, timer, stream and subscription is back to the baseline',
+  () => system.backTo(),
+  90_000,
+)

@@ -280,3 +280,9 @@ async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve))
   return port
 }
+
+test.skipIf(isSkipped)(
+  'every socket, file, child, timer, stream and subscription is back to the baseline',
+  () => system.backTo(),
+  90_000,
+)

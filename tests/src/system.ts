@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 import { type Cluster, startEmbeddedCluster } from '@agent/cluster'
 import { startStack, type Stack, type StackOptions } from '@agent/stack'
-import { assertBackToBaseline, type Census, takeCensus } from '@agent/testing'
+import { assertBackToBaseline, type Census, mostOf, takeCensus } from '@agent/testing'
 import { Agent, request } from 'undici'
 
 const run = promisify(execFile)
@@ -34,9 +34,10 @@ export type System = AsyncDisposable & {
   watch(token?: string): Promise<OpenWatch>
   /** Ends the client's own keep-alive connections. */
   disconnect(): Promise<void>
-  /** What every process of the product holds now. */
-  baseline(): Promise<Map<number, Census>>
-  backTo(baseline: Map<number, Census>, deadlineMs?: number): Promise<void>
+  /** What every process of the product holds while it is idle, by name. */
+  baseline(): Promise<Map<string, Census>>
+  /** Ends our own connections and waits until nobody holds more; without a baseline, more than right after the start. */
+  backTo(baseline?: Map<string, Census>): Promise<void>
 }
 
 export type CallOptions = {
@@ -72,15 +73,29 @@ export async function startSystem(
   let tunnel = newPool()
   scope.defer(() => tunnel.destroy())
   const base = `/api/v1/clusters/agent/${stack.clusterName}/proxy`
-  const names = (): Map<number, string> =>
-    new Map(
-      [...stack.processes.values()].flatMap(({ pid, name }) =>
-        pid === undefined ? [] : [[pid, name]],
-      ),
-    )
+  const take = (name: string): Promise<Census> => censusOf(stack, name)
+  async function baseline(): Promise<Map<string, Census>> {
+    const most = new Map<string, Census>()
+    // A canary comes by every five seconds and may hold a connection just then: an idle process is its busiest.
+    for (let turn = 0; turn < idleSamples; turn++) {
+      for (const name of stack.processes.keys()) {
+        most.set(name, mostOf(await take(name), most.get(name) ?? {}))
+      }
+      await delay(idleSampleMs)
+    }
+    return most
+  }
+  async function disconnect(): Promise<void> {
+    const old = tunnel
+    tunnel = newPool()
+    await old.destroy()
+  }
+  const atStart = await baseline()
 
   const owned = scope.move()
   return {
+    baseline,
+    disconnect,
     cluster,
     stack,
     dir,
@@ -147,30 +162,31 @@ export async function startSystem(
         },
       }
     },
-    async disconnect() {
-      const old = tunnel
-      tunnel = newPool()
-      await old.destroy()
+    async backTo(before = atStart) {
+      await disconnect()
+      // Idle connections to the API server are kept for 30 s.
+      await assertBackToBaseline(before, { deadlineMs: 60_000, take })
     },
-    async baseline() {
-      const most = new Map<number, Census>()
-      // A canary comes by every five seconds and may hold a connection just then: an idle process is its busiest.
-      for (let turn = 0; turn < idleSamples; turn++) {
-        for (const pid of names().keys()) {
-          const [now, before] = [await takeCensus(pid), most.get(pid)]
-          most.set(pid, {
-            sockets: Math.max(now.sockets, before?.sockets ?? 0),
-            files: Math.max(now.files, before?.files ?? 0),
-            children: Math.max(now.children, before?.children ?? 0),
-          })
-        }
-        await delay(idleSampleMs)
-      }
-      return most
-    },
-    backTo: (baseline, deadlineMs = 10_000) =>
-      assertBackToBaseline(baseline, { deadlineMs, names: names() }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+const timersMetric = /^nodejs_active_resources\{type="Timeout"\} (\d+)/m
+const streamsMetric =
+  /^(?:pipeops_proxy_streams|pipeops_control_plane_active_requests|pipeops_tunnel_forwards_active) (\d+)/m
+const subscriptionsMetric = /^pipeops_bus_subscriptions (\d+)/m
+
+/** Sockets, files and children as the kernel sees them; timers, streams and subscriptions as the process counts them. */
+async function censusOf(stack: Stack, name: string): Promise<Census> {
+  const pid = stack.processes.get(name)?.pid
+  if (pid === undefined) throw new Error(`${name} does not run`)
+  const metrics = await stack.metrics(name)
+  const read = (metric: RegExp): number => Number(metric.exec(metrics)?.[1] ?? 0)
+  return {
+    ...(await takeCensus(pid)),
+    timers: read(timersMetric),
+    streams: read(streamsMetric),
+    subscriptions: read(subscriptionsMetric),
   }
 }
 

@@ -51,6 +51,16 @@ describe.each(implementations)('the %s bus', (_name, open) => {
     })
   })
 
+  test('what is served and listened to is counted until it ends', async () => {
+    await using bus = await open()
+    {
+      await using _serving = bus.serve(double, async ({ value }) => ({ value }))
+      await using _listening = bus.subscribe(told, () => {})
+      expect(bus.subscriptions).toBe(2)
+    }
+    expect(bus.subscriptions).toBe(0)
+  })
+
   test('nobody there is `unavailable`, at once', async () => {
     await using bus = await open()
     await expect(bus.request(double, { value: 1 }, { timeoutMs: 60_000 })).rejects.toMatchObject({

@@ -24,6 +24,8 @@ export type Bus = AsyncDisposable & {
     handler: (payload: z.output<P>) => void,
   ): Subscription
   readonly connected: boolean
+  /** What is served and listened to now. */
+  readonly subscriptions: number
   /** Messages that did not parse, and were dropped. */
   readonly refusedMessages: number
 }

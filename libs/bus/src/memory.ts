@@ -14,6 +14,12 @@ export function createMemoryBus(): Bus {
 
   return {
     connected: true,
+    get subscriptions() {
+      return (
+        [...servers.values()].flat().length +
+        [...listeners.values()].reduce((sum, { size }) => sum + size, 0)
+      )
+    },
     refusedMessages: 0,
     serve({ subject, input, output }, handler) {
       const server: Server = async (raw, signal) =>

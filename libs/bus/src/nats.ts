@@ -46,6 +46,7 @@ export async function connectNatsBus(options: NatsBusOptions): Promise<Bus> {
 
 class NatsBus implements Bus {
   connected = true
+  subscriptions = 0
   refusedMessages = 0
   readonly #connection: NatsConnection
   readonly #closing = new AbortController()
@@ -83,7 +84,7 @@ class NatsBus implements Bus {
       }
       if (!this.#connection.isClosed()) message.respond(encode(reply))
     }
-    return unsubscribing(
+    return this.#counted(
       this.#connection.subscribe(subject, {
         queue: subject,
         callback: (error, message) => {
@@ -135,7 +136,7 @@ class NatsBus implements Bus {
     { subject, payload }: { subject: string; payload: P },
     handler: (payload: z.output<P>) => void,
   ): Subscription {
-    return unsubscribing(
+    return this.#counted(
       this.#connection.subscribe(subject, {
         callback: (error, message) => {
           if (error !== null) return
@@ -145,6 +146,18 @@ class NatsBus implements Bus {
         },
       }),
     )
+  }
+
+  #counted(subscription: NatsSubscription): Subscription {
+    this.subscriptions++
+    let isOpen = true
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (isOpen) this.subscriptions--
+        isOpen = false
+        if (!subscription.isClosed()) subscription.unsubscribe()
+      },
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -194,12 +207,4 @@ function requestError(error: unknown, subject: string, timeoutMs: number): Agent
     cause: error,
     hop: 'link',
   })
-}
-
-function unsubscribing(subscription: NatsSubscription): Subscription {
-  return {
-    async [Symbol.asyncDispose]() {
-      if (!subscription.isClosed()) subscription.unsubscribe()
-    },
-  }
 }

@@ -7,6 +7,7 @@ import { type Logger, pino } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type * as z from 'zod'
 
+import { registerBusMetrics } from './bus-metrics.ts'
 import { CommonConfig, readConfig } from './config.ts'
 import { createHealthApp, serveHealth } from './health.ts'
 import { createStatus, type StatusReporter } from './status.ts'
@@ -107,6 +108,7 @@ async function live<C>(
     if (bus === undefined) return 0
     scope.use(bus)
     scope.use(status.attach(bus))
+    registerBusMetrics(metrics, bus)
     await start({
       name,
       instance,

@@ -1,5 +1,5 @@
 export { FrameType } from './frame.ts'
 export type { GoAway } from './payloads.ts'
 export { Session } from './session.ts'
-export type { SessionHandler, SessionOptions, SessionStats } from './session.ts'
+export type { SessionHandler, SessionOptions, SessionStats } from './session-options.ts'
 export type { Stream, StreamHandler } from './stream.ts'

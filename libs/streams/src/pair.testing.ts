@@ -1,6 +1,7 @@
 import type { AgentError, Windows } from '@agent/contracts'
 
-import { Session, type SessionHandler, type SessionOptions } from './session.ts'
+import type { SessionHandler, SessionOptions } from './session-options.ts'
+import { Session } from './session.ts'
 
 export const smallWindows: Windows = { stream: 65_536, streamMax: 262_144, session: 1_048_576 }
 

@@ -1,7 +1,8 @@
 /* oxlint-disable max-lines -- one state machine, read from top to bottom */
-import { AgentError, type Windows } from '@agent/contracts'
+import { AgentError } from '@agent/contracts'
 
 import { encodeFrame, FrameDecoder, FrameType, type Frame } from './frame.ts'
+import { Grants } from './grants.ts'
 import { Liveness } from './liveness.ts'
 import {
   decodeGoAway,
@@ -11,72 +12,29 @@ import {
   encodeGoAway,
   encodeReset,
   encodeSync,
-  encodeUint32,
   type GoAway,
 } from './payloads.ts'
 import { SendQueue } from './send-queue.ts'
+import {
+  defaultOptions,
+  type SessionHandler,
+  type SessionOptions,
+  type SessionStats,
+} from './session-options.ts'
+import { StreamTable } from './stream-table.ts'
 import { Stream, type StreamHandler } from './stream.ts'
-import { ReceiveWindow, SendCredit } from './window.ts'
-
-/** Half of it may wait unread before windows stop growing; three quarters before the slowest stream ends. */
-const pressure = { noGrowth: 0.5, shed: 0.75 }
-
-export type SessionOptions = {
-  /** The side that dialled opens odd stream ids, the other even ones. */
-  role: 'dialer' | 'listener'
-  /** What this side lets the peer send; both sides were told the same figures. */
-  windows: Windows
-  /** Milliseconds on any steady clock. */
-  now(): number
-  /** Streams the peer may have open at once. */
-  maxStreams?: number
-  pingIntervalMs?: number
-  /** Nothing heard for this long: the peer is dead. */
-  deadAfterMs?: number
-  syncIntervalMs?: number
-  /** Under memory pressure, a stream whose consumer took nothing for this long is ended. */
-  stalledAfterMs?: number
-}
-
-export type SessionHandler = {
-  /** The peer opened a stream: answer with its handler, or throw to refuse it. */
-  onOpen(stream: Stream, head: unknown): StreamHandler
-  /** The peer wants no new streams. */
-  onGoAway?(goAway: GoAway): void
-  /** `take` has something to send. */
-  onReady(): void
-  /** The session is over and every stream was told; called once. */
-  onClose(error: AgentError): void
-}
-
-/** Counters of one session, for metrics. */
-export type SessionStats = {
-  streams: number
-  opened: number
-  rttMs: number | undefined
-  bytesReceived: number
-  bytesSent: number
-  unconsumedBytes: number
-  resets: number
-}
+import { SendCredit } from './window.ts'
 
 /** Many streams over one ordered byte transport. It does no I/O: bytes in by `receive`, out by `take`. */
 export class Session {
   readonly #options: Required<SessionOptions>
   readonly #handler: SessionHandler
   readonly #decoder = new FrameDecoder()
-  readonly #streams = new Map<number, Stream>()
-  /** Opened here, OPEN frame not on its way yet. */
-  readonly #unsent = new Set<Stream>()
+  readonly #streams: StreamTable
   readonly #sendCredit: SendCredit
-  readonly #window: ReceiveWindow
+  readonly #grants: Grants
   readonly #queue: SendQueue
   readonly #liveness: Liveness
-  readonly #creditOwed = new Map<Stream, number>()
-  #sessionCreditOwed = 0
-  #nextId: number
-  #highestSeen = 0
-  #peerStreams = 0
   #draining = false
   #peerDraining = false
   #closed: AgentError | undefined
@@ -86,19 +44,11 @@ export class Session {
   #resets = 0
 
   constructor(options: SessionOptions, handler: SessionHandler) {
-    this.#options = {
-      maxStreams: 10_000,
-      pingIntervalMs: 3_000,
-      deadAfterMs: 9_000,
-      syncIntervalMs: 60_000,
-      stalledAfterMs: 10_000,
-      ...options,
-    }
+    this.#options = { ...defaultOptions, ...options }
     this.#handler = handler
-    this.#nextId = options.role === 'dialer' ? 1 : 2
-    const { session } = options.windows
-    this.#sendCredit = new SendCredit(session)
-    this.#window = new ReceiveWindow(session, session, options.now())
+    this.#streams = new StreamTable(options.role)
+    this.#sendCredit = new SendCredit(options.windows.session)
+    this.#grants = new Grants(options.windows, options.now)
     this.#queue = new SendQueue({
       sessionCredit: this.#sendCredit,
       assignId: (stream) => this.#assignId(stream),
@@ -118,12 +68,12 @@ export class Session {
 
   get stats(): SessionStats {
     return {
-      streams: this.#streams.size + this.#unsent.size,
+      streams: this.#streams.size,
       opened: this.#opened,
       rttMs: this.#liveness.rttMs,
       bytesReceived: this.#bytesReceived,
       bytesSent: this.#bytesSent,
-      unconsumedBytes: this.#window.unconsumed,
+      unconsumedBytes: this.#grants.unconsumed,
       resets: this.#resets,
     }
   }
@@ -134,7 +84,7 @@ export class Session {
     if (!this.acceptsStreams) throw new AgentError('draining', 'the connection is draining')
     const stream = this.#createStream(handler)
     stream.sendHead(FrameType.open, head)
-    this.#unsent.add(stream)
+    this.#streams.addOurs(stream)
     this.#opened++
     return stream
   }
@@ -156,7 +106,7 @@ export class Session {
   /** The next batch of bytes for the transport, in a buffer of `allocate`, or nothing. */
   take(allocate: (bytes: number) => Buffer = Buffer.allocUnsafe): Buffer | undefined {
     if (this.#closed !== undefined) return undefined
-    this.#queueCredits()
+    for (const frame of this.#grants.frames()) this.#queue.addControl(frame)
     const batch = this.#queue.take(allocate)
     this.#bytesSent += batch?.length ?? 0
     return batch
@@ -173,7 +123,7 @@ export class Session {
     const ping = this.#liveness.dueForPing(nowMs)
     if (ping !== undefined) this.#control(FrameType.ping, 0, ping)
     if (this.#liveness.dueForSync(nowMs)) {
-      this.#control(FrameType.sync, 0, encodeSync(this.#highestSeen, this.#streams.keys()))
+      this.#control(FrameType.sync, 0, encodeSync(this.#streams.highestSeen, this.#streams.ids()))
     }
     this.#shed(nowMs)
   }
@@ -190,10 +140,9 @@ export class Session {
     if (this.#closed !== undefined) return
     this.#closed = error
     this.#queue.clear()
-    const streams = [...this.#streams.values(), ...this.#unsent]
+    const streams = this.#streams.all()
     this.#streams.clear()
-    this.#unsent.clear()
-    this.#creditOwed.clear()
+    this.#grants.clear()
     for (const stream of streams) this.#tellReset(stream, error)
     this.#handler.onClose(error)
   }
@@ -224,14 +173,9 @@ export class Session {
   }
 
   #onOpen({ streamId: id, payload, fin }: Frame): void {
-    const parity = this.#options.role === 'dialer' ? 0 : 1
-    if (id === 0 || id % 2 !== parity) {
-      throw new AgentError('protocol', `the peer may not open stream ${id}`)
-    }
-    if (id <= this.#highestSeen) throw new AgentError('protocol', `stream id ${id} was used before`)
-    this.#highestSeen = id
+    this.#streams.see(id)
     const { head, body } = decodeHead(payload)
-    this.#window.receive(body.length)
+    this.#grants.received(body.length)
     const refusal = this.#refusal()
     if (refusal !== undefined) {
       this.#release(body.length)
@@ -239,9 +183,7 @@ export class Session {
       return
     }
     const stream = this.#createStream(ignore)
-    stream.id = id
-    this.#streams.set(id, stream)
-    this.#peerStreams++
+    this.#streams.addPeers(id, stream)
     this.#opened++
     try {
       stream.handler = this.#handler.onOpen(stream, head)
@@ -257,10 +199,10 @@ export class Session {
   #onData({ type, streamId, payload, fin }: Frame): void {
     const isHead = type === FrameType.head
     const { head, body } = isHead ? decodeHead(payload) : { head: undefined, body: payload }
-    this.#window.receive(body.length)
+    this.#grants.received(body.length)
     const stream = this.#streams.get(streamId)
     if (stream === undefined) {
-      this.#assertKnown(streamId)
+      this.#streams.assertKnown(streamId)
       // Sent before the peer heard that the stream is over: only the session's credit is at stake.
       this.#release(body.length)
       return
@@ -280,7 +222,7 @@ export class Session {
 
   #violation(stream: Stream, isHead: boolean): AgentError | undefined {
     if (stream.peerEnded) return new AgentError('protocol', 'the peer sent data after its end')
-    if (isHead && (stream.peerSentHead || this.#isPeers(stream.id))) {
+    if (isHead && (stream.peerSentHead || this.#streams.isPeers(stream.id))) {
       return new AgentError('protocol', 'the peer sent a head out of turn')
     }
     return undefined
@@ -305,7 +247,7 @@ export class Session {
 
   #onReset({ streamId, payload }: Frame): void {
     const stream = this.#streams.get(streamId)
-    if (stream === undefined) return this.#assertKnown(streamId)
+    if (stream === undefined) return this.#streams.assertKnown(streamId)
     this.#forget(stream)
     this.#tellReset(stream, decodeReset(payload))
   }
@@ -316,11 +258,10 @@ export class Session {
     if (streamId === 0) {
       const wasEmpty = this.#sendCredit.available === 0
       this.#sendCredit.add(bytes)
-      if (wasEmpty) for (const stream of this.#streams.values()) this.#queue.add(stream)
-      if (wasEmpty) for (const stream of this.#unsent) this.#queue.add(stream)
+      if (wasEmpty) for (const stream of this.#streams.all()) this.#queue.add(stream)
     } else {
       const stream = this.#streams.get(streamId)
-      if (stream === undefined) return this.#assertKnown(streamId)
+      if (stream === undefined) return this.#streams.assertKnown(streamId)
       try {
         stream.sendCredit.add(bytes)
       } catch (error) {
@@ -335,8 +276,8 @@ export class Session {
   /** Ends what the peer does not know any more: its end got lost, for whatever reason. */
   #onSync({ payload }: Frame): void {
     const { highestSeen, ids } = decodeSync(payload)
-    for (const stream of this.#streams.values()) {
-      const peerKnewIt = this.#isPeers(stream.id) || stream.id <= highestSeen
+    for (const stream of this.#streams.known()) {
+      const peerKnewIt = this.#streams.isPeers(stream.id) || stream.id <= highestSeen
       if (!peerKnewIt || ids.has(stream.id)) continue
       this.#forget(stream)
       this.#tellReset(
@@ -364,34 +305,13 @@ export class Session {
   }
 
   #onConsumed(stream: Stream, bytes: number): void {
-    const mayGrow = this.#window.unconsumed < this.#options.windows.session * pressure.noGrowth
     const rttMs = this.#liveness.rttMs ?? 0
-    const granted = stream.receiveWindow.consume(bytes, this.#options.now(), rttMs, mayGrow)
-    if (granted > 0 && !stream.peerEnded) {
-      this.#creditOwed.set(stream, granted + (this.#creditOwed.get(stream) ?? 0))
-      this.#handler.onReady()
-    }
-    this.#release(bytes)
+    if (this.#grants.consumed(stream, bytes, rttMs)) this.#handler.onReady()
   }
 
-  /** Gives bytes back to the session's window. */
+  /** Gives bytes back that nobody will consume. */
   #release(bytes: number): void {
-    if (bytes === 0) return
-    const granted = this.#window.consume(bytes, this.#options.now(), 0, false)
-    if (granted === 0) return
-    this.#sessionCreditOwed += granted
-    this.#handler.onReady()
-  }
-
-  /** CREDIT frames are written when there is room for them: many grants become one frame. */
-  #queueCredits(): void {
-    for (const [stream, bytes] of this.#creditOwed) {
-      this.#queue.addControl(encodeFrame(FrameType.credit, stream.id, encodeUint32(bytes)))
-    }
-    this.#creditOwed.clear()
-    if (this.#sessionCreditOwed === 0) return
-    this.#queue.addControl(encodeFrame(FrameType.credit, 0, encodeUint32(this.#sessionCreditOwed)))
-    this.#sessionCreditOwed = 0
+    if (this.#grants.release(bytes)) this.#handler.onReady()
   }
 
   #abandon(stream: Stream, error: AgentError): void {
@@ -421,25 +341,18 @@ export class Session {
   }
 
   #forget(stream: Stream): void {
-    this.#unsent.delete(stream)
-    this.#creditOwed.delete(stream)
-    if (this.#streams.delete(stream.id) && this.#isPeers(stream.id)) this.#peerStreams--
-    const { unconsumed } = stream.receiveWindow
-    stream.receiveWindow.unconsumed = 0
-    this.#release(unconsumed)
+    this.#streams.remove(stream)
+    if (this.#grants.forget(stream)) this.#handler.onReady()
   }
 
   #assignId(stream: Stream): void {
-    stream.id = this.#nextId
-    this.#nextId += 2
-    if (stream.id > 0xffff_fff0) this.drain({ reason: 'stream ids used up', retryAfterMs: 0 })
-    this.#unsent.delete(stream)
-    this.#streams.set(stream.id, stream)
+    this.#streams.assignId(stream)
+    if (this.#streams.isUsedUp) this.drain({ reason: 'stream ids used up', retryAfterMs: 0 })
   }
 
   #refusal(): AgentError | undefined {
     if (this.#draining) return new AgentError('draining', 'the connection is draining')
-    if (this.#peerStreams < this.#options.maxStreams) return undefined
+    if (this.#streams.peerStreams < this.#options.maxStreams) return undefined
     return new AgentError(
       'too-many-streams',
       `${this.#options.maxStreams} streams are open on this connection, no more are allowed`,
@@ -448,9 +361,9 @@ export class Session {
 
   /** Under memory pressure, ends the stream whose consumer has been away the longest. */
   #shed(nowMs: number): void {
-    if (this.#window.unconsumed < this.#options.windows.session * pressure.shed) return
+    if (!this.#grants.isShort) return
     let slowest: Stream | undefined
-    for (const stream of this.#streams.values()) {
+    for (const stream of this.#streams.known()) {
       const { unconsumed, lastConsumedMs } = stream.receiveWindow
       if (unconsumed === 0 || nowMs - lastConsumedMs < this.#options.stalledAfterMs) continue
       if (slowest === undefined || lastConsumedMs < slowest.receiveWindow.lastConsumedMs) {
@@ -461,15 +374,6 @@ export class Session {
     const error = new AgentError('slow-consumer', 'nobody read the stream while memory ran short')
     slowest.reset(error)
     this.#tellReset(slowest, error)
-  }
-
-  #assertKnown(id: number): void {
-    const known = this.#isPeers(id) ? id <= this.#highestSeen : id < this.#nextId
-    if (id === 0 || !known) throw new AgentError('protocol', `stream ${id} was never opened`)
-  }
-
-  #isPeers(id: number): boolean {
-    return id % 2 === (this.#options.role === 'dialer' ? 0 : 1)
   }
 
   #guard(stream: Stream, call: () => void): void {

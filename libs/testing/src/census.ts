@@ -2,10 +2,10 @@ import { readdir, readFile, readlink } from 'node:fs/promises'
 
 import { eventually } from './eventually.ts'
 
-/** What a process holds: open files by kind, and children (Linux). */
-export type Census = { sockets: number; files: number; children: number }
+/** What a process holds, by kind. */
+export type Census = Record<string, number>
 
-/** Counts what a process holds now. */
+/** Counts the sockets, other files and children a process holds now (Linux). */
 export async function takeCensus(pid: number): Promise<Census> {
   const census = { sockets: 0, files: 0, children: 0 }
   for (const fd of await readdir(`/proc/${pid}/fd`)) {
@@ -18,19 +18,25 @@ export async function takeCensus(pid: number): Promise<Census> {
   return census
 }
 
-/** Waits until no process holds more than in its baseline; fails naming the process and what is left. */
+/** The greater of two counts, kind by kind: what is idle differs from moment to moment. */
+export function mostOf(a: Census, b: Census): Census {
+  const kinds = new Set([...Object.keys(a), ...Object.keys(b)])
+  return Object.fromEntries([...kinds].map((kind) => [kind, Math.max(a[kind] ?? 0, b[kind] ?? 0)]))
+}
+
+/** Waits until nobody holds more than in the baseline; fails naming who, and what is left. */
 export async function assertBackToBaseline(
-  baseline: ReadonlyMap<number, Census>,
-  options: { deadlineMs: number; names?: ReadonlyMap<number, string> },
+  baseline: ReadonlyMap<string, Census>,
+  options: { deadlineMs: number; take(name: string): Promise<Census> },
 ): Promise<void> {
   await eventually(
     async () => {
-      for (const [pid, before] of baseline) {
-        const now = await takeCensus(pid)
-        for (const key of ['sockets', 'files', 'children'] as const) {
-          if (now[key] > before[key]) {
-            const name = options.names?.get(pid) ?? `process ${pid}`
-            throw new Error(`${name} holds ${now[key]} ${key}, before it were ${before[key]}`)
+      for (const [name, before] of baseline) {
+        const now = await options.take(name)
+        for (const [kind, count] of Object.entries(now)) {
+          const allowed = before[kind] ?? 0
+          if (count > allowed) {
+            throw new Error(`${name} holds ${count} ${kind}, before it were ${allowed}`)
           }
         }
       }

@@ -1,4 +1,4 @@
-export { assertBackToBaseline, type Census, takeCensus } from './census.ts'
+export { assertBackToBaseline, type Census, mostOf, takeCensus } from './census.ts'
 export { eventually } from './eventually.ts'
 export { type FaultProxy, startFaultProxy } from './fault-proxy.ts'
 export { startNats, type TestNats } from './nats.ts'

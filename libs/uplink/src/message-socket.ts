@@ -2,7 +2,9 @@ import { AgentError, closeCodes } from '@agent/contracts'
 import type { WebSocket } from 'ws'
 import type * as z from 'zod'
 
+const checkMs = 1_000
 const pingMs = 3_000
+/** Found at the next check, so a dead peer is known in ten seconds at most. */
 const deadAfterMs = 9_000
 const closeGraceMs = 2_000
 /** Control messages are small; a peer that does not read them is gone for all purposes. */
@@ -33,6 +35,7 @@ export function createMessageSocket<S extends z.ZodType, Out>(
   let malformed = 0
   let reason: AgentError | undefined
   let heardAt = performance.now()
+  let pingedAt = heardAt
   const heard = (): void => void (heardAt = performance.now())
 
   const self: MessageSocket<z.output<S>, Out> = {
@@ -60,10 +63,15 @@ export function createMessageSocket<S extends z.ZodType, Out>(
   }
 
   const ticker = setInterval(() => {
-    if (performance.now() - heardAt < deadAfterMs) return socket.ping()
+    const nowMs = performance.now()
+    if (nowMs - heardAt < deadAfterMs) {
+      if (nowMs - pingedAt < pingMs) return
+      pingedAt = nowMs
+      return socket.ping()
+    }
     reason ??= new AgentError('connection-lost', 'the peer stopped answering')
     socket.terminate()
-  }, pingMs)
+  }, checkMs)
 
   socket.on('ping', heard)
   socket.on('pong', heard)

@@ -48,6 +48,7 @@ export type Stack = AsyncDisposable & {
   /** Calls the control plane's command line and returns what it printed. */
   ctl(...args: string[]): Promise<unknown>
   readyz(name: string): Promise<{ status: number; state: string; reason: string }>
+  metrics(name: string): Promise<string>
   /** Resolves when every process says that it is ready; rejects saying which one is not, and why. */
   untilReady(deadlineMs?: number): Promise<void>
 }
@@ -193,6 +194,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       return { status: 0, state: 'down', reason: 'it does not answer' }
     }
   }
+  /** The metrics of a process; none for one that is no app of ours. */
+  async function metrics(name: string): Promise<string> {
+    const healthPort = health.get(name)
+    if (healthPort === undefined) return ''
+    const answer = await fetch(`http://127.0.0.1:${healthPort}/metrics`, {
+      signal: AbortSignal.timeout(2_000),
+    })
+    return answer.text()
+  }
   async function untilReady(deadlineMs = readyMs): Promise<void> {
     const deadline = performance.now() + deadlineMs
     for (const name of health.keys()) {
@@ -235,6 +245,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     processes,
     ctl,
     readyz,
+    metrics,
     untilReady,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
