@@ -77,14 +77,15 @@ export function heartbeatOf(
       k8s_version: facts.kubernetesVersion ?? null,
       k8s_nodes: facts.nodes.count,
       k8s_pods: facts.pods.count,
-      cpu_usage: percent(usage?.cpu),
-      memory_usage: percent(usage?.memory),
+      cpu_usage: usageText(usage?.cpu),
+      memory_usage: usageText(usage?.memory),
       connections: streamConnections,
       reason,
     },
   }
 }
 
-function percent(share: number | undefined): string | null {
+/** A share of allocatable as text, "12.5%"; null while it is unknown. */
+export function usageText(share: number | undefined): string | null {
   return share === undefined || !Number.isFinite(share) ? null : `${(share * 100).toFixed(1)}%`
 }

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 
 import {
   AgentError,
+  checkControlPlane,
   defaultWindows,
   getIdentity,
   identityChanged,
@@ -13,7 +14,7 @@ import {
 } from '@agent/contracts'
 import { openApiServer } from '@agent/kube'
 import { readSecret, type Sidecar } from '@agent/sidecar'
-import { connections, createBackoff, dialWebSocket } from '@agent/uplink'
+import { connections, createBackoff, dialWebSocket, tryControlPlane } from '@agent/uplink'
 
 import type { Config } from './config.ts'
 import { followCluster, heartbeatOf } from './heartbeat.ts'
@@ -22,6 +23,7 @@ import { createApiCallCounter, createLinkMetrics } from './metrics.ts'
 import { runLinkSession, type LinkSession } from './session.ts'
 import { openStateStore } from './state-store.ts'
 import { createStreamCensus } from './stream-census.ts'
+import { tellBeat } from './tell-beat.ts'
 
 /** Keeps the control connection: who this agent is, that it is alive, and tickets for whoever moves bytes. */
 export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
@@ -40,6 +42,7 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
   let windows: Windows = defaultWindows
   let registered = false
   let problem = 'connecting to the control plane'
+  let beatMs: number | null = null
   const counters = createLinkMetrics(metrics, {
     registered: () => registered,
     streamConnections: census.count,
@@ -69,7 +72,19 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
 
   function tell(): void {
     const { agentId, clusterId } = identity!.state
-    const facts_ = { agentId, clusterId, registered, streamConnections: census.count() }
+    const facts_ = {
+      agentId,
+      clusterId,
+      clusterName: config.PIPEOPS_CLUSTER_NAME,
+      controlPlane: new URL(config.PIPEOPS_API_URL).host,
+      registered,
+      connected: session !== undefined,
+      streamConnections: census.count(),
+      beatMs,
+      kubernetesVersion: facts.kubernetesVersion ?? null,
+      nodes: facts.nodes.count,
+      pods: facts.pods.count,
+    }
     if (registered && problem === '') status.report('ok', '', facts_)
     else status.report('degraded', problem, facts_)
   }
@@ -82,6 +97,15 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
       const ticket = await session.requestTicket(kind, ticketSignal)
       return { ...ticket, clusterId: identity.state.clusterId ?? '', windows }
     }),
+  )
+  scope.use(
+    bus.serve(checkControlPlane, async () => ({
+      steps: await tryControlPlane({
+        url: config.PIPEOPS_API_URL,
+        token: await agentToken(config),
+        ca,
+      }),
+    })),
   )
   scope.use(bus.serve(getIdentity, async () => currentIdentity()))
 
@@ -107,7 +131,9 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
         problem = explain(error)
         tell()
         const { code, hop, message, advice } = error
-        if (isNews) log.warn({ code, hop, reason: message, advice, waitMs }, 'not connected')
+        if (!isNews) return
+        log.warn({ code, hop, reason: message, advice, waitMs }, 'not connected')
+        sidecar.tell('warn', 'connection', `no control connection: ${message}`)
       },
     })
     for await (const { connection, retryAfter } of series) {
@@ -145,10 +171,13 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
             registered = true
             problem = 'waiting for the first heartbeat to be acknowledged'
             log.info({ clusterId: answer.cluster_id }, 'registered')
+            sidecar.tell('info', 'registration', 'registered at the control plane')
             bus.publish(identityChanged, currentIdentity())
             tell()
           },
-          onBeat(error) {
+          onBeat(error, durationMs) {
+            beatMs = error === undefined ? Math.round(durationMs * 10) / 10 : null
+            tellBeat(bus, facts, error, durationMs)
             problem = error === undefined ? '' : explain(error)
             ;(error === undefined ? counters.beats : counters.beatErrors).inc()
             tell()
@@ -167,6 +196,7 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
       tell()
       if (signal.aborted) return
       log.warn({ code: reason.code, reason: reason.message }, 'control connection ended')
+      sidecar.tell('warn', 'connection', `control connection ended: ${reason.message}`)
       if (reason.code === 'credentials-refused') throw reason
       retryAfter(reason.retryAfterMs ?? 0)
     }

@@ -28,7 +28,7 @@ export type SessionEvents = {
   /** Registered: from now on tickets can be had. */
   onRegistered(answer: RegisterSuccessPayload): Promise<void>
   /** A beat was acknowledged, or was not. */
-  onBeat(error: AgentError | undefined): void
+  onBeat(error: AgentError | undefined, durationMs: number): void
   /** A message type this release does not know. */
   onUnknown(type: string): void
 }
@@ -129,12 +129,14 @@ export function runLinkSession(ws: WebSocket, options: LinkSessionOptions): Link
   }
 
   async function beat(): Promise<void> {
+    const startedAt = performance.now()
+    const took = (): number => performance.now() - startedAt
     try {
       const answer = await ask({ type: 'heartbeat', payload: options.heartbeat() }, answerMs)
       if (answer.type === 'heartbeat_ack') setInterval_(answer.payload?.heartbeat_interval_seconds)
-      events.onBeat(undefined)
+      events.onBeat(undefined, took())
     } catch (cause) {
-      if (!signal.aborted) events.onBeat(AgentError.from(cause, 'control-plane'))
+      if (!signal.aborted) events.onBeat(AgentError.from(cause, 'control-plane'), took())
     }
   }
 

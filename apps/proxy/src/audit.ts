@@ -3,6 +3,7 @@ import {
   type AgentError,
   type AuditRecord,
   auditRecorded,
+  type ConsoleOpen,
   type KubeOpen,
   type ServiceOpen,
 } from '@agent/contracts'
@@ -15,6 +16,8 @@ const maxAgeMs = 250
 /** Collects audit records and publishes them in batches. */
 export type AuditTrail = {
   add(record: AuditRecord): void
+  /** Port-forwards open now. */
+  forwards: number
   /** Publishes what is left. */
   flush(): void
 }
@@ -37,6 +40,7 @@ export function createAuditTrail(
   }
 
   return {
+    forwards: 0,
     add(record) {
       write(record)
       batch.push(record)
@@ -51,7 +55,8 @@ export function createAuditTrail(
 export type AuditEntry = {
   requestBytes: number
   responseBytes: number
-  status: number | null
+  /** The answer's head is there. */
+  answered(status: number): void
   /** Writes the record; a second call does nothing. */
   close(error?: AgentError): void
 }
@@ -59,20 +64,30 @@ export type AuditEntry = {
 /** Starts a request's record; durations are measured on `now`, a steady clock in milliseconds. */
 export function openAuditEntry(
   trail: AuditTrail,
-  request: KubeOpen | ServiceOpen,
+  request: KubeOpen | ServiceOpen | ConsoleOpen,
   options: { upgrade: string | undefined; decision: Decision; now?: () => number },
 ): AuditEntry {
   const { decision, upgrade, now = () => performance.now() } = options
   const startedAt = now()
   const time = new Date().toISOString()
   let isClosed = false
+  let status: number | null = null
+  let answerMs: number | null = null
+  const isForward =
+    upgrade !== undefined && request.target.split('?', 1)[0]?.endsWith('/portforward')
+  if (isForward) trail.forwards++
+  const sinceStart = (): number => Math.round((now() - startedAt) * 1_000) / 1_000
   return {
     requestBytes: 0,
     responseBytes: 0,
-    status: null,
+    answered(given) {
+      status = given
+      answerMs = sinceStart()
+    },
     close(error) {
       if (isClosed) return
       isClosed = true
+      if (isForward) trail.forwards--
       trail.add({
         id: request.id,
         time,
@@ -85,10 +100,11 @@ export function openAuditEntry(
         upgrade: upgrade ?? null,
         decision: decision.allow ? 'allow' : 'deny',
         reason: decision.allow ? '' : decision.reason,
-        status: this.status,
+        status,
         code: error?.code ?? null,
         hop: error?.hop ?? null,
-        durationMs: Math.round((now() - startedAt) * 1_000) / 1_000,
+        answerMs,
+        durationMs: sinceStart(),
         requestBytes: this.requestBytes,
         responseBytes: this.responseBytes,
       })

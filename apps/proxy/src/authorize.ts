@@ -1,4 +1,4 @@
-import type { KubeOpen, ServiceOpen } from '@agent/contracts'
+import type { ConsoleOpen, KubeOpen, ServiceOpen } from '@agent/contracts'
 
 /** What may pass: the answer, and why, in words for the audit record and the client. */
 export type Decision =
@@ -15,12 +15,14 @@ const allow: Decision = { allow: true }
  * (percent-decoded once, then split), so that no spelling gets another answer here than there.
  */
 export function authorize(
-  request: KubeOpen | ServiceOpen,
+  request: KubeOpen | ServiceOpen | ConsoleOpen,
   policy: { services: AllowedServices },
 ): Decision {
   if (request.kind === 'service') {
     return authorizeService(`${request.namespace}/${request.service}:${request.port}`, policy)
   }
+  // The console asks the cluster's RBAC itself, for whoever comes which way.
+  if (request.kind === 'console') return allow
   const path = pathOf(request.target)
   if (path === undefined) {
     return { allow: false, code: 'bad-request', reason: 'the path is not valid percent-encoding' }

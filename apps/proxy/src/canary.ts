@@ -48,13 +48,19 @@ export function tryCanary(session: Session, timeoutMs: number): Promise<CanaryRe
 }
 
 /** Answers the control plane's probe with what the API server says to a fixed `GET /readyz`. */
-export function answerProbe(api: ApiServer, stream: Stream, open: CanaryOpen): StreamHandler {
+export function answerProbe(
+  { api, onProbe }: { api: ApiServer; onProbe(durationMs: number): void },
+  stream: Stream,
+  open: CanaryOpen,
+): StreamHandler {
   if (open.step !== 'probe') {
     throw new AgentError('protocol', 'only a probe can be answered here', { hop: 'proxy' })
   }
   const abort = new AbortController()
+  const startedAt = performance.now()
   askReadiness(api, abort.signal).then(
     (head) => {
+      onProbe(performance.now() - startedAt)
       stream.sendHead(FrameType.head, head)
       stream.end()
     },

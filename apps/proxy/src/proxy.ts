@@ -7,9 +7,11 @@ import { Agent } from 'undici'
 import { createAuditTrail } from './audit.ts'
 import type { Config } from './config.ts'
 import { type Connection, runConnection } from './connection.ts'
+import { askConsoleAddress } from './console-address.ts'
 import { createProxyMetrics } from './metrics.ts'
 import { serveStream } from './open.ts'
 import { readiness } from './readiness.ts'
+import { serveConsoleRequests } from './serve-console.ts'
 
 const ticketTimeoutMs = 12_000
 /** Larger than any batch a session sends. */
@@ -28,7 +30,12 @@ export async function startProxy(sidecar: Sidecar<Config>): Promise<void> {
       : await readSecret('PIPEOPS_CA_FILE', config.PIPEOPS_CA_FILE)
 
   const live = new Set<Connection>()
-  const counters = createProxyMetrics(metrics, () => totals(live))
+  const counters = createProxyMetrics(metrics, () => ({
+    ...totals(live),
+    forwards: audit.forwards,
+    rttMs: rttOf(live),
+  }))
+  let apiServerMs: number | null = null
   const audit = createAuditTrail(bus, (record: AuditRecord) => {
     log.info({ audit: record }, 'request')
     counters.request(record)
@@ -40,7 +47,13 @@ export async function startProxy(sidecar: Sidecar<Config>): Promise<void> {
     allowedServices: config.PROXY_ALLOWED_SERVICES,
     impersonate: config.PROXY_IMPERSONATE,
     audit,
+    console: () => askConsoleAddress(bus),
+    onProbe(durationMs: number) {
+      apiServerMs = tenths(durationMs)
+      counters.probe(durationMs)
+    },
   }
+  await serveConsoleRequests(sidecar, context)
   /** Why there is no connection, while there is none. */
   let outage: AgentError | undefined
 
@@ -77,16 +90,20 @@ export async function startProxy(sidecar: Sidecar<Config>): Promise<void> {
       onOutage(error, waitMs, isNews) {
         outage = error
         const { code, hop, message, advice } = error
-        if (isNews) log.warn({ slot, code, hop, reason: message, advice, waitMs }, 'not connected')
+        if (!isNews) return
+        log.warn({ slot, code, hop, reason: message, advice, waitMs }, 'not connected')
+        sidecar.tell('warn', 'connection', `stream connection ${slot + 1} is not up: ${message}`)
       },
     })
     for await (const { connection, retryAfter } of series) {
       outage = undefined
       live.add(connection)
       log.info({ slot }, 'connected')
+      sidecar.tell('info', 'connection', `stream connection ${slot + 1} is up`)
       void connection.closed.then((reason) => {
         live.delete(connection)
         log.info({ slot, code: reason.code, reason: reason.message }, 'disconnected')
+        sidecar.tell('warn', 'connection', `stream connection ${slot + 1} ended: ${reason.message}`)
       })
       const reason = await Promise.race([connection.retired, stopped])
       if (reason !== undefined) retryAfter(reason.retryAfterMs ?? 0)
@@ -106,7 +123,16 @@ export async function startProxy(sidecar: Sidecar<Config>): Promise<void> {
       [...live].map(({ canary }) => canary),
       outage,
     )
-    status.report(state, reason, { ...totals(live), wanted: config.PROXY_CONNECTIONS })
+    status.report(state, reason, {
+      ...totals(live),
+      rttMs: rttOf(live),
+      canaryMs: canaryOf(live),
+      apiServerMs,
+      wanted: config.PROXY_CONNECTIONS,
+      requests: counters.requests(),
+      forwards: audit.forwards,
+      canaryIntervalMs: config.PROXY_CANARY_INTERVAL_SECONDS * 1_000,
+    })
   }, statusMs)
   scope.defer(() => clearInterval(reporter))
   scope.defer(async () => {
@@ -131,4 +157,20 @@ function totals(live: Set<Connection>) {
     sum.bytesOut += stats.bytesSent
   }
   return sum
+}
+
+/** The round trip to the control plane in milliseconds, as PING measures it. */
+function rttOf([connection]: Iterable<Connection>): number | null {
+  const rttMs = connection?.stats.rttMs
+  return rttMs === undefined ? null : tenths(rttMs)
+}
+
+/** How long the latest canary took for the whole path, in milliseconds. */
+function canaryOf([connection]: Iterable<Connection>): number | null {
+  const canary = connection?.canary
+  return canary?.ok === true ? tenths(canary.durationMs) : null
+}
+
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10
 }

@@ -64,7 +64,7 @@ export function createRelay(stream: Stream, call: Call, audit: AuditEntry): Rela
       onResponseStart(started, status, _headers, statusText) {
         // An interim answer (1xx) is between the two servers.
         if (status < 200) return
-        audit.status = status
+        audit.answered(status)
         stream.sendHead(FrameType.head, responseHead(started, status, statusText ?? '', false))
       },
       onResponseData(started, chunk) {

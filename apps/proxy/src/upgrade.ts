@@ -29,7 +29,7 @@ export function makeUpgrade(
         ...relay.handler,
         onRequestUpgrade(started, status, _headers, socket) {
           if (relay.isOver) return void socket.destroy()
-          audit.status = status
+          audit.answered(status)
           stream.sendHead(
             FrameType.head,
             responseHead(started, status, 'Switching Protocols', true),

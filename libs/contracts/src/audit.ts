@@ -7,7 +7,7 @@ import { hops } from './errors.ts'
 export const AuditRecord = z.strictObject({
   id: z.string(),
   time: z.iso.datetime(),
-  kind: z.enum(['kube', 'service', 'canary']),
+  kind: z.enum(['kube', 'service', 'console', 'canary']),
   user: z.string(),
   groups: z.array(z.string()),
   method: z.string(),
@@ -19,6 +19,8 @@ export const AuditRecord = z.strictObject({
   status: z.int().nullable(),
   code: z.string().nullable(),
   hop: z.enum(hops).nullable(),
+  /** Until the answer's head came; null where none did. */
+  answerMs: z.number().nullable(),
   durationMs: z.number(),
   requestBytes: z.int(),
   responseBytes: z.int(),

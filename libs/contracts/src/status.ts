@@ -6,7 +6,7 @@ import { defineEvent } from './contract.ts'
 export const SidecarState = z.enum(['starting', 'ok', 'degraded', 'failed', 'stopping'])
 export type SidecarState = z.infer<typeof SidecarState>
 
-/** One sidecar's own account of itself, published when it changes and every ten seconds. */
+/** One sidecar's own account of itself, published when it changes and every three seconds. */
 export const StatusReport = z.strictObject({
   sidecar: z.string(),
   instance: z.string(),

@@ -35,6 +35,10 @@ export const ServiceOpen = z.object({
 })
 export type ServiceOpen = z.infer<typeof ServiceOpen>
 
+/** An HTTP call to the pod's own diagnostics console. */
+export const ConsoleOpen = z.object({ kind: z.literal('console'), ...http })
+export type ConsoleOpen = z.infer<typeof ConsoleOpen>
+
 /**
  * `request`: the agent asks the control plane to try this connection; `probe`: the control plane does so,
  * and the proxy answers with what the API server said to a fixed `GET /readyz`.
@@ -46,7 +50,12 @@ export const CanaryOpen = z.object({
 export type CanaryOpen = z.infer<typeof CanaryOpen>
 
 /** The JSON head of an OPEN frame. */
-export const OpenHead = z.discriminatedUnion('kind', [KubeOpen, ServiceOpen, CanaryOpen])
+export const OpenHead = z.discriminatedUnion('kind', [
+  KubeOpen,
+  ServiceOpen,
+  ConsoleOpen,
+  CanaryOpen,
+])
 export type OpenHead = z.infer<typeof OpenHead>
 
 /** The JSON head of a HEAD frame: an HTTP response's status line and headers. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 
 import { type Bus, connectNatsBus, createMemoryBus } from '@agent/bus'
-import { AgentError } from '@agent/contracts'
+import { AgentError, type AgentEvent, eventHappened } from '@agent/contracts'
 import { type Logger, pino } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type * as z from 'zod'
@@ -10,7 +10,9 @@ import type * as z from 'zod'
 import { registerBusMetrics } from './bus-metrics.ts'
 import { CommonConfig, readConfig } from './config.ts'
 import { createHealthApp, serveHealth } from './health.ts'
+import { createLogTap } from './log-tap.ts'
 import { createStatus, type StatusReporter } from './status.ts'
+import { serveMetrics } from './telemetry.ts'
 import { version } from './version.ts'
 
 /** What a sidecar works with. */
@@ -27,6 +29,8 @@ export type Sidecar<C> = {
   /** Ends when the process is to stop. */
   signal: AbortSignal
   status: StatusReporter
+  /** Puts a line on the console's timeline. */
+  tell(level: AgentEvent['level'], type: AgentEvent['type'], text: string): void
 }
 
 export type SidecarOptions<S extends z.ZodType> = {
@@ -75,6 +79,7 @@ async function live<C>(
   const instance = config.PIPEOPS_INSTANCE ?? `${hostname()}-${process.pid}`
   const destination = pino.destination({ sync: false, minLength: 4_096 })
   const flusher = setInterval(() => destination.flush(), 250)
+  const tap = createLogTap()
   const log = pino(
     {
       level: config.PIPEOPS_LOG_LEVEL,
@@ -83,7 +88,12 @@ async function live<C>(
         paths: ['token', 'authorization', 'ticket', '*.token', '*.authorization', '*.ticket'],
       },
     },
-    destination,
+    {
+      write(line: string) {
+        destination.write(line)
+        tap.write(line)
+      },
+    },
   )
   const metrics = new Registry()
   collectDefaultMetrics({ register: metrics })
@@ -109,6 +119,8 @@ async function live<C>(
     scope.use(bus)
     scope.use(status.attach(bus))
     registerBusMetrics(metrics, bus)
+    scope.use(tap.attach(bus, { sidecar: name, instance }))
+    scope.use(serveMetrics(bus, metrics, { sidecar: name, instance }))
     await start({
       name,
       instance,
@@ -120,6 +132,17 @@ async function live<C>(
       scope,
       signal: stopping.signal,
       status,
+      tell(level, type, text) {
+        const time = new Date().toISOString()
+        bus.publish(eventHappened, {
+          sidecar: name,
+          instance,
+          time,
+          level,
+          type,
+          text: text.slice(0, 1_000),
+        })
+      },
     })
     await aborted(stopping.signal)
   } catch (error) {

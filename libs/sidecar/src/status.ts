@@ -15,9 +15,9 @@ export type StatusReporter = {
   readonly current: StatusReport
 }
 
-const republishMs = 10_000
+const republishMs = 3_000
 
-/** Keeps the state, publishes it when it changes and every ten seconds. */
+/** Keeps the state, publishes it when it changes and every three seconds. */
 export function createStatus(
   who: { name: string; instance: string; version: string },
   onFatal: (error: AgentError) => void,

@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-import { AgentError, type KubeOpen } from '@agent/contracts'
+import { AgentError, type ConsoleOpen, type KubeOpen } from '@agent/contracts'
 
 import type { Clusters } from '../clusters.ts'
 import { sendStatus } from '../kube-status.ts'
@@ -10,8 +10,16 @@ import type { Access, Users } from '../ports.ts'
 import type { StreamConnections } from '../stream-connections.ts'
 import { mayUse } from '../users/users.ts'
 import { bearerProtocolOf, withoutIdentity } from './client-headers.ts'
-import { type KubectlPath, parseKubectlPath } from './path.ts'
+import { type ClusterPath, parseClusterPath } from './path.ts'
 import { type ClientRequest, hasBody, relay } from './relay.ts'
+import {
+  cookieAuthorization,
+  sendLoginPage,
+  sessionCookie,
+  takeLogin,
+  takeLogout,
+  wantsPage,
+} from './web-session.ts'
 
 const expirySweepMs = 2_000
 /** A request that may be sent twice (RFC 9110 §9.2.2) survives this many lost connections. */
@@ -43,17 +51,19 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
   const active = new Set<Active>()
   let lastId = 0
 
-  function serve(client: ClientRequest, path: KubectlPath | AgentError): void {
+  function serve(client: ClientRequest, path: ClusterPath | AgentError): void {
     const { request, response } = client
     const access = path instanceof AgentError ? path : authorize(request, path)
     if (access instanceof AgentError || path instanceof AgentError) {
       const error = access as AgentError
       metrics.request(error)
+      const isPage = !(path instanceof AgentError) && path.kind === 'console' && wantsPage(request)
+      if (isPage && error.status === 401) return sendLoginPage(response)
       return sendStatus(response, error)
     }
     const { clusterId, ...who } = access
-    const open: KubeOpen = {
-      kind: 'kube',
+    const open: KubeOpen | ConsoleOpen = {
+      kind: path.kind,
       id: `${process.pid.toString(36)}-${(++lastId).toString(36)}`,
       method: request.method ?? 'GET',
       target: path.target,
@@ -65,10 +75,20 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
 
   function authorize(
     request: IncomingMessage,
-    { cluster: name }: KubectlPath,
+    { cluster: name, kind, prefix }: ClusterPath,
   ): (Access & { clusterId: string }) | AgentError {
     const header =
-      request.headers.authorization ?? bearerProtocolOf(request.headers['sec-websocket-protocol'])
+      request.headers.authorization ??
+      bearerProtocolOf(request.headers['sec-websocket-protocol']) ??
+      // Never for the API server: a page of the console's must not be able to act there.
+      (kind === 'console' ? cookieAuthorization(request, sessionCookie(prefix)) : undefined)
+    return authorizeHeader(header, name)
+  }
+
+  function authorizeHeader(
+    header: string | undefined,
+    name: string,
+  ): (Access & { clusterId: string }) | AgentError {
     const access = users.authenticate(header)
     if (access instanceof AgentError) return access
     const cluster = clusters.find(name)
@@ -82,7 +102,34 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
     return { ...access, clusterId: cluster.id }
   }
 
-  function carry(client: ClientRequest, open: KubeOpen, clusterId: string, access: Access): void {
+  /** What the control plane itself answers below a console's path. */
+  function signsIn(
+    { request, response }: ClientRequest,
+    { cluster, kind, prefix, target }: ClusterPath,
+  ): boolean {
+    if (kind !== 'console' || request.method !== 'POST') return false
+    const cookie = sessionCookie(prefix)
+    if (target === '/logout') {
+      takeLogout(response, cookie)
+      return true
+    }
+    if (target !== '/login') return false
+    const check = (header: string): AgentError | undefined => {
+      const access = authorizeHeader(header, cluster)
+      return access instanceof AgentError ? access : undefined
+    }
+    takeLogin(request, response, { cookie, check }).catch((cause: unknown) => {
+      if (!response.headersSent) sendStatus(response, AgentError.from(cause, 'client'))
+    })
+    return true
+  }
+
+  function carry(
+    client: ClientRequest,
+    open: KubeOpen | ConsoleOpen,
+    clusterId: string,
+    access: Access,
+  ): void {
     const { request, response } = client
     const gone = new AbortController()
     const deadline = performance.now() + deps.waitMs
@@ -151,13 +198,14 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
       return active.size
     },
     handle(request, response) {
-      const path = parseKubectlPath(request.url ?? '')
+      const path = parseClusterPath(request.url ?? '')
       if (path === undefined) return false
+      if (!(path instanceof AgentError) && signsIn({ request, response }, path)) return true
       serve({ request, response }, path)
       return true
     },
     handleUpgrade(request, socket, head) {
-      const path = parseKubectlPath(request.url ?? '')
+      const path = parseClusterPath(request.url ?? '')
       if (path === undefined) return false
       const response = new ServerResponse(request)
       response.assignSocket(socket as never)

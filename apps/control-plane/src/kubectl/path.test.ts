@@ -2,7 +2,7 @@ import { AgentError } from '@agent/contracts'
 import { expect, test } from 'vitest'
 
 import { bearerProtocolOf, withoutIdentity } from './client-headers.ts'
-import { parseKubectlPath } from './path.ts'
+import { parseClusterPath } from './path.ts'
 
 const base = '/api/v1/clusters/agent/demo/proxy'
 
@@ -13,7 +13,22 @@ test.each([
   [`${base}?x=1`, '/?x=1'],
   [`${base}//evil/../%2e%2e`, '//evil/../%2e%2e'],
 ])('%s asks for %s, byte for byte', (url, target) => {
-  expect(parseKubectlPath(url)).toEqual({ cluster: 'demo', target })
+  expect(parseClusterPath(url)).toEqual({
+    cluster: 'demo',
+    kind: 'kube',
+    prefix: `${base}/`,
+    target,
+  })
+})
+
+test('the console has a path of its own', () => {
+  const prefix = '/api/v1/clusters/agent/demo/agent/'
+  expect(parseClusterPath(`${prefix}ws?x=1`)).toEqual({
+    cluster: 'demo',
+    kind: 'console',
+    prefix,
+    target: '/ws?x=1',
+  })
 })
 
 test.each([
@@ -21,10 +36,10 @@ test.each([
   '/api/v1/clusters/agent/ws',
   '/api/v1/clusters/agent/demo/proxying/x',
   '/',
-])('%s is no kubectl path', (url) => expect(parseKubectlPath(url)).toBeUndefined())
+])('%s is no kubectl path', (url) => expect(parseClusterPath(url)).toBeUndefined())
 
 test('a path beyond 16 KiB is refused with its own code', () => {
-  const error = parseKubectlPath(`${base}/${'x'.repeat(16_384)}`)
+  const error = parseClusterPath(`${base}/${'x'.repeat(16_384)}`)
   expect(error).toBeInstanceOf(AgentError)
   expect(error).toMatchObject({ code: 'path-too-long', status: 414 })
 })

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-import { AgentError, type KubeOpen, ResponseHead } from '@agent/contracts'
+import { AgentError, type ConsoleOpen, type KubeOpen, ResponseHead } from '@agent/contracts'
 import type { Session, Stream, StreamHandler } from '@agent/streams'
 import { pipeSocket } from '@agent/uplink'
 
@@ -25,7 +25,7 @@ export type RelayEvents = {
 /** Carries one request over a session and its answer back; returns the stream, which may be reset to end it. */
 export function relay(
   session: Session,
-  open: KubeOpen,
+  open: KubeOpen | ConsoleOpen,
   client: ClientRequest,
   events: RelayEvents,
 ): Stream {
