@@ -4,11 +4,15 @@ import type { RegisterSuccessPayload } from '@agent/contracts'
 
 import type { State, StateStore } from './state.ts'
 
-/** Who this agent is; what it learns is kept before it is used. */
+/** Who this agent is. */
 export type Identity = {
   readonly state: State
-  /** Takes what the control plane said at registration. */
-  registered(answer: RegisterSuccessPayload): Promise<void>
+  /** False while something is known that could not be kept yet. */
+  readonly isKept: boolean
+  /** Takes what the control plane said at registration; `keep` writes it down. */
+  registered(answer: RegisterSuccessPayload): void
+  /** Keeps what is not kept yet; throws where the store cannot be written, and may be called again. */
+  keep(): Promise<void>
 }
 
 /** The kept identity, else a new one. A given id wins over the kept one. */
@@ -17,22 +21,34 @@ export async function loadIdentity(
   givenId: string | undefined,
   createId: () => string = () => `agent-${randomBytes(8).toString('hex')}`,
 ): Promise<Identity> {
-  const kept = await store.load()
-  let state: State = {
-    agentId: givenId ?? kept?.agentId ?? createId(),
-    clusterId: kept?.clusterId ?? null,
-    clusterToken: kept?.clusterToken ?? null,
+  let state = (await store.load()) ?? (await store.claim(newState(givenId ?? createId())))
+  let isKept = true
+  if (givenId !== undefined && state.agentId !== givenId) {
+    state = { ...state, agentId: givenId }
+    await store.save(state)
   }
-  if (state.agentId !== kept?.agentId) await store.save(state)
   return {
     get state() {
       return state
     },
-    async registered({ cluster_id: clusterId, token }) {
-      const next = { ...state, clusterId, clusterToken: token ?? state.clusterToken }
-      const isNews = next.clusterId !== state.clusterId || next.clusterToken !== state.clusterToken
-      state = next
-      if (isNews) await store.save(next)
+    get isKept() {
+      return isKept
+    },
+    registered({ cluster_id: clusterId, token }) {
+      const clusterToken = token ?? state.clusterToken
+      if (clusterId === state.clusterId && clusterToken === state.clusterToken) return
+      state = { ...state, clusterId, clusterToken }
+      isKept = false
+    },
+    async keep() {
+      if (isKept) return
+      const saved = state
+      await store.save(saved)
+      isKept = state === saved
     },
   }
+}
+
+function newState(agentId: string): State {
+  return { agentId, clusterId: null, clusterToken: null }
 }

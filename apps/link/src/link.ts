@@ -13,7 +13,7 @@ import {
   type Windows,
 } from '@agent/contracts'
 import { openApiServer } from '@agent/kube'
-import { readSecret, type Sidecar } from '@agent/sidecar'
+import { pause, readSecret, type Sidecar } from '@agent/sidecar'
 import { connections, createBackoff, dialWebSocket, tryControlPlane } from '@agent/uplink'
 
 import type { Config } from './config.ts'
@@ -64,10 +64,20 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
         if (!error.retryable) throw error
         status.report('degraded', explain(error))
         log.warn({ code: error.code, reason: error.message }, 'state not readable')
-        await new Promise((resolve) => setTimeout(resolve, backoff.next()))
+        await pause(backoff.next(), signal)
       }
     }
     return undefined
+  }
+
+  /** The store may be out of reach while the control plane is not: the next heartbeat tries again. */
+  async function keepIdentity(): Promise<void> {
+    try {
+      await identity?.keep()
+    } catch (cause) {
+      const { code, message, advice } = AgentError.from(cause, 'api-server')
+      log.warn({ code, reason: message, advice }, 'identity not kept yet')
+    }
   }
 
   function tell(): void {
@@ -167,7 +177,8 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
         events: {
           async onRegistered(answer) {
             windows = answer.streams?.windows ?? defaultWindows
-            await identity!.registered(answer)
+            identity!.registered(answer)
+            await keepIdentity()
             registered = true
             problem = 'waiting for the first heartbeat to be acknowledged'
             log.info({ clusterId: answer.cluster_id }, 'registered')
@@ -179,6 +190,7 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
             beatMs = error === undefined ? Math.round(durationMs * 10) / 10 : null
             tellBeat(bus, facts, error, durationMs)
             problem = error === undefined ? '' : explain(error)
+            void keepIdentity()
             ;(error === undefined ? counters.beats : counters.beatErrors).inc()
             tell()
           },

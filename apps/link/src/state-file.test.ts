@@ -24,7 +24,8 @@ test('identity survives a restart, encrypted, in files only we can read', async 
     undefined,
     () => 'agent-1',
   )
-  await first.registered({ cluster_id: 'cluster-1', token: 'very-secret' })
+  first.registered({ cluster_id: 'cluster-1', token: 'very-secret' })
+  await first.keep()
   const second = await loadIdentity(
     createFileState(dir.file, dir.keyFile),
     undefined,
@@ -45,7 +46,8 @@ test('the plain file of an earlier agent is taken over and encrypted at the next
   await writeFile(dir.file, '{"agent_id":"old","cluster_id":"c"}')
   const identity = await loadIdentity(createFileState(dir.file, dir.keyFile), undefined)
   expect(identity.state).toMatchObject({ agentId: 'old', clusterId: 'c' })
-  await identity.registered({ cluster_id: 'd' })
+  identity.registered({ cluster_id: 'd' })
+  await identity.keep()
   expect(await readFile(dir.file, 'latin1')).not.toContain('old')
 })
 

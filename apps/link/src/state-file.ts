@@ -44,6 +44,10 @@ export function createFileState(file: string, keyFile: string): StateStore {
         })
       }
     },
+    async claim(state) {
+      await this.save(state)
+      return state
+    },
     async save(state) {
       await mkdir(dirname(file), { recursive: true, mode: 0o700 })
       let key = await readKey()

@@ -31,6 +31,13 @@ export function createKubernetesState(
         clusterToken: decode(secret?.['cluster_token']),
       }
     },
+    async claim({ agentId }: State) {
+      await ids.claim({ agent_id: agentId })
+      const kept = await this.load()
+      // The object was there, without an id in it.
+      if (kept === undefined) await ids.merge({ agent_id: agentId })
+      return (await this.load()) as State
+    },
     async save({ agentId, clusterId, clusterToken }: State) {
       await ids.merge({
         agent_id: agentId,
@@ -54,28 +61,38 @@ function createObject(api: ApiServer, collection: string, kind: string, name: st
     const code = status === 403 || status === 401 ? 'rbac-missing' : 'api-server-unreachable'
     return new AgentError(code, `the agent may not ${verb} ${kind} ${name} (${status})`)
   }
+  async function create(data: Record<string, string>): Promise<number> {
+    const metadata = { name, labels: { 'app.kubernetes.io/name': 'pipeops-agent' } }
+    const body = { apiVersion: 'v1', kind, metadata, data }
+    return (await callKube(api, { method: 'POST', path: collection, body })).status
+  }
+  /** A merge patch (RFC 7386) touches nothing it does not name; the version in it makes it a 409 if somebody wrote. */
+  async function patch(
+    { metadata: { resourceVersion } }: z.infer<typeof Stored>,
+    data: Record<string, string>,
+  ): Promise<number> {
+    const call = {
+      method: 'PATCH' as const,
+      path,
+      contentType: 'application/merge-patch+json',
+      body: { metadata: { resourceVersion }, data },
+    }
+    return (await callKube(api, call)).status
+  }
   return {
     read: async () => (await get())?.data,
+    /** Creates the object, or leaves the one that is there. */
+    async claim(data: Record<string, string>): Promise<void> {
+      const status = await create(data)
+      if (status >= 300 && status !== 409) throw refused('create', status)
+    },
     /** Sets these keys and leaves all others; another writer in between is read again. */
     async merge(values: Record<string, string>): Promise<void> {
       for (let attempt = 0; attempt < maxConflicts; attempt++) {
         const current = await get()
         const isSame = Object.entries(values).every(([key, value]) => current?.data[key] === value)
         if (current !== undefined && isSame) return
-        const { status } = await callKube(api, {
-          method: current === undefined ? 'POST' : 'PUT',
-          path: current === undefined ? collection : path,
-          body: {
-            apiVersion: 'v1',
-            kind,
-            metadata: {
-              name,
-              labels: { 'app.kubernetes.io/name': 'pipeops-agent' },
-              ...(current === undefined ? {} : current.metadata),
-            },
-            data: { ...current?.data, ...values },
-          },
-        })
+        const status = await (current === undefined ? create(values) : patch(current, values))
         if (status < 300) return
         if (status !== 409) throw refused('write', status)
       }

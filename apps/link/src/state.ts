@@ -12,5 +12,7 @@ export type State = z.infer<typeof State>
 export type StateStore = {
   /** Undefined where nothing was kept yet; throws where it cannot be read. */
   load(): Promise<State | undefined>
+  /** Keeps the first state, or finds that somebody else did meanwhile; returns what is kept. */
+  claim(state: State): Promise<State>
   save(state: State): Promise<void>
 }

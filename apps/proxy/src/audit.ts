@@ -12,6 +12,9 @@ import type { Decision } from './authorize.ts'
 
 const maxBatch = 64
 const maxAgeMs = 250
+/** Far below what the bus takes: a record is at most a quarter of it. */
+const maxBatchChars = 65_536
+const maxPathChars = 2_048
 
 /** Collects audit records and publishes them in batches. */
 export type AuditTrail = {
@@ -28,6 +31,7 @@ export function createAuditTrail(
   write: (record: AuditRecord) => void,
 ): AuditTrail {
   let batch: AuditRecord[] = []
+  let batchChars = 0
   let timer: NodeJS.Timeout | undefined
 
   function flush(): void {
@@ -36,6 +40,7 @@ export function createAuditTrail(
     if (batch.length === 0) return
     const records = batch
     batch = []
+    batchChars = 0
     bus.publish(auditRecorded, { records })
   }
 
@@ -43,12 +48,21 @@ export function createAuditTrail(
     forwards: 0,
     add(record) {
       write(record)
+      const chars = sizeOf(record)
+      if (batchChars + chars > maxBatchChars) flush()
       batch.push(record)
+      batchChars += chars
       if (batch.length >= maxBatch) flush()
       else timer ??= setTimeout(flush, maxAgeMs)
     },
     flush,
   }
+}
+
+/** About how long a record is as JSON. */
+function sizeOf({ path, user, groups, reason }: AuditRecord): number {
+  const words = groups.reduce((sum, group) => sum + group.length + 3, 0)
+  return 512 + path.length + user.length + reason.length + words
 }
 
 /** One request on its way: what the record will say once it ends. */
@@ -68,13 +82,16 @@ export function openAuditEntry(
   options: { upgrade: string | undefined; decision: Decision; now?: () => number },
 ): AuditEntry {
   const { decision, upgrade, now = () => performance.now() } = options
+  // Only what the record needs: a stream may live for days, and its head with it otherwise.
+  const { id, kind, method, user } = request
+  // A query may hold a secret (exec's command line, a token): only the path is kept.
+  const path = (request.target.split('?', 1)[0] as string).slice(0, maxPathChars)
   const startedAt = now()
   const time = new Date().toISOString()
   let isClosed = false
   let status: number | null = null
   let answerMs: number | null = null
-  const isForward =
-    upgrade !== undefined && request.target.split('?', 1)[0]?.endsWith('/portforward')
+  const isForward = upgrade !== undefined && path.endsWith('/portforward')
   if (isForward) trail.forwards++
   const sinceStart = (): number => Math.round((now() - startedAt) * 1_000) / 1_000
   return {
@@ -89,14 +106,13 @@ export function openAuditEntry(
       isClosed = true
       if (isForward) trail.forwards--
       trail.add({
-        id: request.id,
+        id,
         time,
-        kind: request.kind,
-        user: request.user.name,
-        groups: request.user.groups,
-        method: request.method,
-        // A query may hold a secret (exec's command line, a token): only the path is kept.
-        path: request.target.split('?', 1)[0] as string,
+        kind,
+        user: user.name,
+        groups: user.groups,
+        method,
+        path,
         upgrade: upgrade ?? null,
         decision: decision.allow ? 'allow' : 'deny',
         reason: decision.allow ? '' : decision.reason,

@@ -41,7 +41,10 @@ test.each([
   '/api/v1/namespaces/other/services/web/proxy',
   '/api/v1/namespaces/shop/services/https:db:443/proxy/x',
   '/api/v1/proxy/namespaces/shop/services/db',
-])('a Service that is not on the list is refused: %s', (target) => {
+  '/api/v1/namespaces/shop/services/web/proxy/',
+  '/api/v1/namespaces/shop/services/http:web/proxy/',
+  '/api/v1/namespaces/shop/services/https:web:/proxy/a',
+])('a Service that is not on the list by name and port is refused: %s', (target) => {
   expect(authorize(kube(target), policy)).toMatchObject({
     allow: false,
     code: 'service-not-allowed',
@@ -49,10 +52,9 @@ test.each([
 })
 
 test.each([
-  '/api/v1/namespaces/shop/services/web/proxy/',
   '/api/v1/namespaces/shop/services/web:80/proxy/a?b',
   '/api/v1/namespaces/shop/services/http:web:80/proxy/a',
-  '/api/v1/namespaces/shop/services/https:web:/proxy/a',
+  '/api/v1/namespaces/shop/services/https:web:443/proxy/a',
   '/api/v1/namespaces/monitoring/services/grafana:3000/proxy/',
   '/api/v1/nodes/proxy',
   '/api/v1/nodes/node-1',
@@ -84,4 +86,12 @@ test('a service stream needs its Service on the list, with its port', () => {
   })
   expect(authorize(open(3_000), policy)).toEqual({ allow: true })
   expect(authorize(open(3_001), policy)).toMatchObject({ code: 'service-not-allowed' })
+})
+
+test('below a base path nothing climbs out of it, in any spelling', () => {
+  const below = { ...policy, hasBasePath: true }
+  for (const target of ['/../other/api', '/api/%2e%2e/%2E%2e/other', '/api/v1/..']) {
+    expect(authorize(kube(target), below)).toMatchObject({ allow: false, code: 'bad-request' })
+  }
+  expect(authorize(kube('/api/v1/pods'), below).allow).toBe(true)
 })

@@ -8,16 +8,19 @@ export type Decision =
 /** A Service the cluster's administrator opened, `namespace/name:port`. */
 export type AllowedServices = ReadonlySet<string>
 
+export type Policy = {
+  services: AllowedServices
+  /** The API server lives below a path: what climbs out of it is another server's. */
+  hasBasePath?: boolean
+}
+
 const allow: Decision = { allow: true }
 
 /**
  * The only door: every request passes here before anything is sent. It reads the path as the API server will
  * (percent-decoded once, then split), so that no spelling gets another answer here than there.
  */
-export function authorize(
-  request: KubeOpen | ServiceOpen | ConsoleOpen,
-  policy: { services: AllowedServices },
-): Decision {
+export function authorize(request: KubeOpen | ServiceOpen | ConsoleOpen, policy: Policy): Decision {
   if (request.kind === 'service') {
     return authorizeService(`${request.namespace}/${request.service}:${request.port}`, policy)
   }
@@ -27,6 +30,9 @@ export function authorize(
   if (path === undefined) {
     return { allow: false, code: 'bad-request', reason: 'the path is not valid percent-encoding' }
   }
+  if (policy.hasBasePath === true && path.includes('..')) {
+    return { allow: false, code: 'bad-request', reason: 'the path climbs out of the API server’s' }
+  }
   // An empty or dotted segment means something else to a server that cleans paths: both readings must be allowed.
   for (const segments of [path, clean(path)]) {
     const decision = authorizeSegments(segments, policy)
@@ -35,7 +41,7 @@ export function authorize(
   return allow
 }
 
-function authorizeSegments(segments: string[], policy: { services: AllowedServices }): Decision {
+function authorizeSegments(segments: string[], policy: Policy): Decision {
   const [resource, name, subresource] = resourceOf(segments)
   if (resource === 'nodes' && subresource === 'proxy') {
     const reason =
@@ -48,7 +54,7 @@ function authorizeSegments(segments: string[], policy: { services: AllowedServic
   return allow
 }
 
-function authorizeService(service: string, policy: { services: AllowedServices }): Decision {
+function authorizeService(service: string, policy: Policy): Decision {
   if (policy.services.has(service)) return allow
   return {
     allow: false,
@@ -106,11 +112,12 @@ function isNamespaceSubresource(segment: string | undefined): boolean {
   return segment === 'status' || segment === 'finalize'
 }
 
-/** `https:web:443`, `web:443` and `web` as `web:port`; a missing port is 80 or 443 by scheme. */
+/**
+ * `https:web:443` and `web:443` as `web:443`, read as the API server does (`SplitSchemeNamePort`): two parts are a name
+ * and a port, whatever the name is. Without a port it is up to the Service which one is meant, so that is on no list.
+ */
 function serviceAndPort(name: string): string {
   const parts = name.split(':')
-  const hasScheme = parts.length === 3 || parts[0] === 'http' || parts[0] === 'https'
-  const [service, port] = hasScheme && parts.length > 1 ? parts.slice(1) : parts
-  const fallback = parts[0] === 'https' && hasScheme ? '443' : '80'
-  return `${service}:${port === undefined || port === '' ? fallback : port}`
+  const [service, port = ''] = parts.length === 3 ? parts.slice(1) : parts
+  return `${service}:${port}`
 }

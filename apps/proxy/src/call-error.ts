@@ -17,6 +17,9 @@ export function callError(error: Error, hop: Extract<Hop, 'api-server' | 'servic
   if (code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' || code === 'UND_ERR_INVALID_ARG') {
     return new AgentError('bad-request', `the request is malformed (${code})`, { cause: error })
   }
+  if (code === 'UND_ERR_HEADERS_TIMEOUT') {
+    return new AgentError('timeout', `${name} did not answer in time`, { cause: error, hop })
+  }
   return new AgentError(
     hop === 'service' ? 'service-unreachable' : 'api-server-unreachable',
     `${name} did not answer${code === '' ? '' : ` (${code})`}`,

@@ -1,4 +1,5 @@
 import { AgentError, type Windows } from '@agent/contracts'
+import { pause } from '@agent/sidecar'
 import type { SessionStats, Stream, StreamHandler } from '@agent/streams'
 import { runSession } from '@agent/uplink'
 import type { WebSocket } from 'ws'
@@ -13,6 +14,8 @@ export type Connection = {
   /** The latest canary; undefined before the first came back. */
   readonly canary: CanaryResult | undefined
   readonly stats: SessionStats
+  /** False once either side drains: what is open goes on, nothing new begins. */
+  readonly acceptsStreams: boolean
   /** Settles when another connection should take over: this one drains or is over. */
   retired: Promise<AgentError>
   /** Settles when it is over. */
@@ -47,7 +50,11 @@ export function runConnection(socket: WebSocket, options: ConnectionOptions): Co
       },
     },
   })
-  void closed.then(retired.resolve)
+  const over = new AbortController()
+  void closed.then((reason) => {
+    over.abort()
+    retired.resolve(reason)
+  })
   void keepTrying()
 
   async function keepTrying(): Promise<void> {
@@ -59,7 +66,7 @@ export function runConnection(socket: WebSocket, options: ConnectionOptions): Co
       canary = result
       options.onCanary(result)
       if (!result.ok && result.isConnection) return session.close(result.error)
-      await Promise.race([delay(options.canaryIntervalMs), closed])
+      await pause(options.canaryIntervalMs, over.signal)
     }
   }
 
@@ -68,7 +75,7 @@ export function runConnection(socket: WebSocket, options: ConnectionOptions): Co
     const deadline = performance.now() + deadlineMs
     while (session.closed === undefined && session.stats.streams > 0) {
       if (performance.now() > deadline) break
-      await Promise.race([delay(100), closed])
+      await pause(100, over.signal)
     }
     session.close(new AgentError('draining', 'the connection was drained'))
     await closed
@@ -77,6 +84,9 @@ export function runConnection(socket: WebSocket, options: ConnectionOptions): Co
   return {
     get canary() {
       return canary
+    },
+    get acceptsStreams() {
+      return session.acceptsStreams
     },
     get stats() {
       return session.stats
@@ -89,7 +99,3 @@ export function runConnection(socket: WebSocket, options: ConnectionOptions): Co
 
 /** How long streams may go on after the control plane asked us to leave. */
 const drainDeadlineMs = 30_000
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, ms).unref())
-}

@@ -5,6 +5,12 @@ import type { AuditEntry } from './audit.ts'
 import { type Call, createRelay, dispatchOptions } from './relay.ts'
 import { createRequestBody, type RequestBody } from './request-body.ts'
 
+/**
+ * Until an answer's head: the API server ends every request but watches and logs after 60 s, and those send their head
+ * at once. Services have no such limit.
+ */
+const answerMs = { 'api-server': 65_000, service: 300_000 }
+
 /** Makes one HTTP call for a stream: body in, head and body out, all of it streamed, cancelled from either side. */
 export function makeCall(stream: Stream, call: Call, audit: AuditEntry): StreamHandler {
   const relay = createRelay(stream, call, audit)
@@ -23,7 +29,11 @@ export function makeCall(stream: Stream, call: Call, audit: AuditEntry): StreamH
     }
     try {
       call.dispatcher.dispatch(
-        { ...dispatchOptions(call), headersTimeout: 0, body: whole ?? body?.readable ?? null },
+        {
+          ...dispatchOptions(call),
+          headersTimeout: answerMs[call.hop],
+          body: whole ?? body?.readable ?? null,
+        },
         relay.handler,
       )
     } catch (cause) {

@@ -50,7 +50,10 @@ function serveRequest(
   stream: Stream,
   request: KubeOpen | ServiceOpen,
 ): StreamHandler {
-  const decision = authorize(request, { services: context.allowedServices })
+  const decision = authorize(request, {
+    services: context.allowedServices,
+    hasBasePath: context.api.basePath !== '',
+  })
   const upgrade = headerValue(request.headers, 'upgrade')
   const audit = openAuditEntry(context.audit, request, { upgrade, decision })
   if (!decision.allow) {

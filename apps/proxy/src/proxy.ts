@@ -120,7 +120,7 @@ export async function startProxy(sidecar: Sidecar<Config>): Promise<void> {
 
   const reporter = setInterval(() => {
     const { state, reason } = readiness(
-      [...live].map(({ canary }) => canary),
+      [...live].filter(({ acceptsStreams }) => acceptsStreams).map(({ canary }) => canary),
       outage,
     )
     status.report(state, reason, {

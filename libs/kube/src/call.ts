@@ -8,6 +8,8 @@ export type KubeCall = {
   path: string
   body?: unknown
   accept?: string
+  /** Of the body; JSON unless said otherwise. */
+  contentType?: string
   timeoutMs?: number
   signal?: AbortSignal
 }
@@ -26,7 +28,10 @@ export async function callKube(api: ApiServer, call: KubeCall): Promise<KubeAnsw
       origin: api.origin,
       path: api.basePath + call.path,
       method,
-      headers: kubeHeaders(api, call.accept, call.body !== undefined),
+      headers: {
+        ...kubeHeaders(api, call.accept, call.body !== undefined),
+        ...(call.contentType === undefined ? {} : { 'content-type': call.contentType }),
+      },
       body: call.body === undefined ? null : JSON.stringify(call.body),
       signal: call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal]),
     })

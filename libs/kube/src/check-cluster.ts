@@ -25,6 +25,38 @@ export async function tryApiServer(api: ApiServer): Promise<string> {
   return (body as { gitVersion?: string } | null)?.gitVersion ?? 'unknown'
 }
 
+type RulesReview = {
+  status?: {
+    resourceRules?: { verbs: string[]; resources?: string[]; resourceNames?: string[] }[]
+  }
+}
+
+/** Whom the agent may impersonate: names, `any`, or nobody. By SelfSubjectRulesReview, because roles name users. */
+export async function impersonates(
+  api: ApiServer,
+  resource: 'users' | 'groups',
+): Promise<string[] | 'any'> {
+  const { body } = await callKube(api, {
+    method: 'POST',
+    path: '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews',
+    body: {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SelfSubjectRulesReview',
+      spec: { namespace: 'default' },
+    },
+  })
+  const rules = (body as RulesReview | null)?.status?.resourceRules ?? []
+  const own = rules.filter(
+    ({ verbs, resources = [] }) => includes(verbs, 'impersonate') && includes(resources, resource),
+  )
+  if (own.some(({ resourceNames = [] }) => resourceNames.length === 0)) return 'any'
+  return own.flatMap(({ resourceNames = [] }) => resourceNames)
+}
+
+function includes(list: readonly string[], wanted: string): boolean {
+  return list.includes(wanted) || list.includes('*')
+}
+
 /** Asks by SelfSubjectAccessReview which of these rights are missing. */
 export async function missingRights(
   api: ApiServer,

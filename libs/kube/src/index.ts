@@ -1,6 +1,6 @@
 export { type ApiServer, openApiServer } from './api-server.ts'
 export { callKube, type KubeAnswer, type KubeCall } from './call.ts'
-export { missingRights, type NeededRight, tryApiServer } from './check-cluster.ts'
+export { impersonates, missingRights, type NeededRight, tryApiServer } from './check-cluster.ts'
 export { apiServerUrl, type KubeConfig, KubeConfigFields } from './config.ts'
 export { type CountWatch, watchCount } from './count-watch.ts'
 export { reviewToken, reviewUser } from './review-access.ts'

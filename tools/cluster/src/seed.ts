@@ -21,6 +21,16 @@ export function agentObjects(): object[] {
       metadata: { name: 'pipeops-agent', labels },
       rules: [
         { apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['list', 'watch'] },
+        {
+          apiGroups: ['authentication.k8s.io'],
+          resources: ['tokenreviews'],
+          verbs: ['create'],
+        },
+        {
+          apiGroups: ['authorization.k8s.io'],
+          resources: ['subjectaccessreviews'],
+          verbs: ['create'],
+        },
         { apiGroups: ['metrics.k8s.io'], resources: ['nodes'], verbs: ['list'] },
         { apiGroups: [''], resources: ['users'], resourceNames: users, verbs: ['impersonate'] },
         { apiGroups: [''], resources: ['groups'], resourceNames: groups, verbs: ['impersonate'] },
@@ -35,13 +45,13 @@ export function agentObjects(): object[] {
           apiGroups: [''],
           resources: ['configmaps'],
           resourceNames: state,
-          verbs: ['get', 'update'],
+          verbs: ['get', 'patch'],
         },
         {
           apiGroups: [''],
           resources: ['secrets'],
           resourceNames: ['pipeops-agent-secrets'],
-          verbs: ['get', 'update'],
+          verbs: ['get', 'patch'],
         },
         // The API server does not know a new object's name when it authorizes a create.
         { apiGroups: [''], resources: ['configmaps', 'secrets'], verbs: ['create'] },
