@@ -5,9 +5,16 @@ import {
   reviewAccess,
   type StreamUser,
 } from '@agent/contracts'
-import { missingRights, type NeededRight, reviewToken, reviewUser, tryApiServer } from '@agent/kube'
+import {
+  impersonates,
+  missingRights,
+  type NeededRight,
+  reviewToken,
+  reviewUser,
+  tryApiServer,
+} from '@agent/kube'
 import type { Sidecar } from '@agent/sidecar'
-import { takeSteps } from '@agent/uplink'
+import { type Found, takeSteps } from '@agent/uplink'
 
 import { type PodLogsOptions, servePodLogs } from './pod-logs.ts'
 
@@ -17,10 +24,6 @@ const consolePath = '/pipeops/console'
 const always: NeededRight[] = [
   { verb: 'list', resource: 'nodes', purpose: 'the count of nodes in heartbeats' },
   { verb: 'list', resource: 'pods', purpose: 'the count of pods in heartbeats' },
-]
-const forUsers: NeededRight[] = [
-  { verb: 'impersonate', resource: 'users', purpose: 'acting as the user who asks' },
-  { verb: 'impersonate', resource: 'groups', purpose: 'acting as the user who asks' },
 ]
 const forConsole: NeededRight[] = [
   {
@@ -56,8 +59,9 @@ export async function serveConsoleRequests(
         {
           name: 'rights',
           hop: 'api-server',
-          run: () => rightsFound([...always, ...forConsole, ...(impersonate ? forUsers : [])]),
+          run: () => rightsFound([...always, ...forConsole]),
         },
+        { name: 'impersonation', hop: 'api-server', run: impersonationFound },
       ]),
     })),
   )
@@ -78,6 +82,24 @@ export async function serveConsoleRequests(
     if (missing.length === 0) return { text: `all ${needed.length} rights are there` }
     const list = missing.map(({ verb, resource, purpose }) => `${verb} ${resource} (${purpose})`)
     throw new AgentError('rbac-missing', `missing: ${list.join(', ')}`)
+  }
+
+  async function impersonationFound(): Promise<Found> {
+    if (!impersonate)
+      return { text: 'turned off: requests use the agent’s own credential', verdict: 'skip' }
+    const [users, groups] = await Promise.all([
+      impersonates(api, 'users'),
+      impersonates(api, 'groups'),
+    ])
+    if (users === 'any') return { text: 'may act as any user' }
+    if (users.length === 0 && groups.length === 0) {
+      throw new AgentError(
+        'rbac-missing',
+        'the agent may impersonate nobody, so no user can do anything',
+      )
+    }
+    const names = groups === 'any' ? ['any group'] : groups.map((group) => `group ${group}`)
+    return { text: `may act as ${[...users, ...names].join(', ')}`.slice(0, 1_000) }
   }
 
   async function mayEnter(user: StreamUser, verb: string, isThroughTunnel: boolean) {
