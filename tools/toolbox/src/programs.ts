@@ -62,6 +62,18 @@ const list: Program[] = [
     accepts: '0.8.',
     go: { module: 'sigs.k8s.io/kwok', version: 'v0.8.0', package: 'sigs.k8s.io/kwok/cmd/kwok' },
   },
+  {
+    name: 'helm',
+    version: '4.3.1',
+    versionArgs: ['version', '--short'],
+    accepts: 'v4.',
+    go: {
+      module: 'helm.sh/helm/v4',
+      version: 'v4.3.1',
+      package: 'helm.sh/helm/v4/cmd/helm',
+      ldflags: '-X helm.sh/helm/v4/internal/version.version=v4.3.1',
+    },
+  },
   ...[
     'kube-apiserver',
     'kubectl',
