@@ -1,0 +1,59 @@
+{{/* The full name: the release's, unless it would not say what this is. */}}
+{{- define "agent.fullname" -}}
+{{- $name := .Values.nameOverride | default .Chart.Name }}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride }}
+{{- else if contains $name .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "agent.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Labels that select the agent's pods; they must never change. */}}
+{{- define "agent.selector" -}}
+app.kubernetes.io/name: {{ include "agent.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: agent
+{{- end }}
+
+{{- define "agent.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "agent.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: pipeops
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "agent.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "agent.fullname" .) "default") }}
+{{- end }}
+
+{{- define "agent.tokenSecretName" -}}
+{{- .Values.agent.pipeops.existingSecret | default (printf "%s-token" (include "agent.fullname" .)) }}
+{{- end }}
+
+{{- define "agent.busSecretName" -}}
+{{- printf "%s-bus" (include "agent.fullname" .) }}
+{{- end }}
+
+{{- define "agent.stateConfigMapName" -}}
+{{- .Values.agent.state.configMapName | default (printf "%s-state" (include "agent.fullname" .)) }}
+{{- end }}
+
+{{- define "agent.stateSecretName" -}}
+{{- .Values.agent.state.secretName | default (printf "%s-secrets" (include "agent.fullname" .)) }}
+{{- end }}
+
+{{/* An image by digest where one is given, else by tag. */}}
+{{- define "agent.image" -}}
+{{- if .image.digest }}
+{{- printf "%s@%s" .image.repository .image.digest }}
+{{- else }}
+{{- printf "%s:%s" .image.repository (.image.tag | default .version) }}
+{{- end }}
+{{- end }}
