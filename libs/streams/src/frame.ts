@@ -23,12 +23,12 @@ export const FrameType = {
   pong: 7,
   /** No new streams, please: JSON `{reason, retryAfterMs}`. */
   goAway: 8,
-  /** The highest id seen from the peer (4), then every live id (4 each). */
+  /** The highest id seen from the peer (4), then live ids (4 each); a long list takes several frames, the last has FIN. */
   sync: 9,
 } as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
-/** Set on the last OPEN, HEAD or DATA frame of a direction. */
+/** Set on the last OPEN, HEAD or DATA frame of a direction, and on the last frame of a SYNC. */
 export const finFlag = 1
 
 /** One frame; the payload is a view of the bytes it arrived in. */
@@ -61,32 +61,70 @@ export function encodeFrame(
 
 /** Cuts a byte stream into frames, whatever pieces it comes in; keeps at most one unfinished frame. */
 export class FrameDecoder {
+  /** Room for the unfinished frame, or for its header until that is whole: each byte is copied at most twice. */
   #partial: Buffer | undefined
+  #filled = 0
 
   /** Calls `onFrame` for each frame completed; throws `protocol` on what can be none. */
   push(chunk: Buffer, onFrame: (frame: Frame) => void): void {
-    let bytes = this.#partial === undefined ? chunk : Buffer.concat([this.#partial, chunk])
-    this.#partial = undefined
-    while (bytes.length >= frameHeaderBytes) {
-      const type = bytes[0] as number
-      const flags = bytes[1] as number
-      if (type < FrameType.open || type > FrameType.sync || flags > finFlag) {
-        throw new AgentError('protocol', `frame of unknown type ${type}, flags ${flags}`)
-      }
-      const payloadBytes = bytes.readUInt16BE(2)
-      if (payloadBytes > maxFramePayloadBytes) {
-        throw new AgentError('protocol', `frame payload of ${payloadBytes} bytes is over the limit`)
-      }
-      const end = frameHeaderBytes + payloadBytes
-      if (bytes.length < end) break
-      onFrame({
-        type: type as FrameType,
-        fin: flags === finFlag,
-        streamId: bytes.readUInt32BE(4),
-        payload: bytes.subarray(frameHeaderBytes, end),
-      })
-      bytes = bytes.subarray(end)
+    let at = this.#partial === undefined ? 0 : this.#resume(chunk, onFrame)
+    while (chunk.length - at >= frameHeaderBytes) {
+      const end = at + frameBytesAt(chunk, at)
+      if (end > chunk.length) break
+      onFrame(readFrame(chunk, at, end))
+      at = end
     }
-    if (bytes.length > 0) this.#partial = bytes
+    if (at === chunk.length) return
+    const isHeaderWhole = chunk.length - at >= frameHeaderBytes
+    this.#partial = Buffer.allocUnsafe(isHeaderWhole ? frameBytesAt(chunk, at) : frameHeaderBytes)
+    this.#filled = chunk.copy(this.#partial, 0, at)
+  }
+
+  /** Goes on with the unfinished frame; returns how many bytes of the chunk belong to it. */
+  #resume(chunk: Buffer, onFrame: (frame: Frame) => void): number {
+    const begun = this.#partial as Buffer
+    let taken = this.#fill(begun, chunk, 0)
+    if (this.#filled < frameHeaderBytes) return taken
+    const frameBytes = frameBytesAt(begun, 0)
+    let frame = begun
+    if (begun.length < frameBytes) {
+      frame = Buffer.allocUnsafe(frameBytes)
+      frame.set(begun)
+      this.#partial = frame
+      taken += this.#fill(frame, chunk, taken)
+    }
+    if (this.#filled < frameBytes) return taken
+    this.#partial = undefined
+    onFrame(readFrame(frame, 0, frameBytes))
+    return taken
+  }
+
+  #fill(into: Buffer, chunk: Buffer, from: number): number {
+    const copied = chunk.copy(into, this.#filled, from)
+    this.#filled += copied
+    return copied
+  }
+}
+
+/** Checks the header at `offset` and returns the length of its whole frame. */
+function frameBytesAt(bytes: Buffer, offset: number): number {
+  const type = bytes[offset] as number
+  const flags = bytes[offset + 1] as number
+  if (type < FrameType.open || type > FrameType.sync || flags > finFlag) {
+    throw new AgentError('protocol', `frame of unknown type ${type}, flags ${flags}`)
+  }
+  const payloadBytes = bytes.readUInt16BE(offset + 2)
+  if (payloadBytes > maxFramePayloadBytes) {
+    throw new AgentError('protocol', `frame payload of ${payloadBytes} bytes is over the limit`)
+  }
+  return frameHeaderBytes + payloadBytes
+}
+
+function readFrame(bytes: Buffer, start: number, end: number): Frame {
+  return {
+    type: bytes[start] as FrameType,
+    fin: bytes[start + 1] === finFlag,
+    streamId: bytes.readUInt32BE(start + 4),
+    payload: bytes.subarray(start + frameHeaderBytes, end),
   }
 }

@@ -9,23 +9,24 @@ import { smallWindows } from './pair.testing.ts'
 import { encodeUint32 } from './payloads.ts'
 import { createRandom } from './random.testing.ts'
 import { Session } from './session.ts'
+import type { Stream } from './stream.ts'
 
 function victim(options: { maxStreams?: number } = {}) {
   const clock = { nowMs: 0 }
   const state: { closed?: AgentError; resets: AgentError[] } = { resets: [] }
+  const streams: Stream[] = []
   const session = new Session(
     { role: 'listener', windows: smallWindows, now: () => clock.nowMs, ...options },
     {
-      onOpen: () => ({
-        onData() {},
-        onEnd() {},
-        onReset: (error) => void state.resets.push(error),
-      }),
+      onOpen(stream) {
+        streams.push(stream)
+        return { onData() {}, onEnd() {}, onReset: (error) => void state.resets.push(error) }
+      },
       onReady() {},
       onClose: (error) => void (state.closed = error),
     },
   )
-  return { session, state, clock }
+  return { session, state, clock, streams }
 }
 
 function open(id: number, body = '', fin = false): Buffer {
@@ -118,6 +119,39 @@ test('a peer that causes answers and reads none is cut off at one megabyte', () 
   while (state.closed === undefined && sent++ < 1_000_000) session.receive(ping)
   expect(state.closed).toMatchObject({ code: 'protocol' })
   expect(sent).toBeLessThan(70_000)
+})
+
+/** A session whose answers fill their queue to the last byte: the next one is too many. */
+function almostFull() {
+  const it = victim()
+  it.session.receive(open(1))
+  const ping = encodeFrame(FrameType.ping, 0, Buffer.alloc(8))
+  for (let sent = 0; sent < 1_048_576 / ping.length; sent++) it.session.receive(ping)
+  expect(it.state.closed).toBeUndefined()
+  return it
+}
+
+test.each<[string, (session: Session) => void]>([
+  ['a ping of our own', (session) => session.tick()],
+  ['a good-bye', (session) => session.drain({ reason: 'roll-out', retryAfterMs: 0 })],
+])(
+  '%s that no longer fits behind unread answers closes the session and throws nothing',
+  (_name, act) => {
+    const { session, state } = almostFull()
+    act(session)
+    expect(state.closed).toMatchObject({ code: 'protocol' })
+    expect(state.resets).toHaveLength(1)
+    session.tick()
+    expect(session.take()).toBeUndefined()
+  },
+)
+
+test('credit leaves together with a full queue of answers', () => {
+  const { session, state, streams } = almostFull()
+  session.receive(data(1, 60_000))
+  streams[0]?.consume(60_000)
+  expect(session.take()).toHaveLength(1_048_576 + credit(1, 60_000).length)
+  expect(state.closed).toBeUndefined()
 })
 
 test('random bytes never cause an exception and never go unanswered', () => {

@@ -61,19 +61,27 @@ export function decodeGoAway(payload: Buffer): GoAway {
   return { reason: text(reason, 'draining'), retryAfterMs: milliseconds(retryAfterMs) ?? 0 }
 }
 
-/** What a SYNC says: the highest id seen from the peer, and every id still live. */
-export type Sync = { highestSeen: number; ids: Set<number> }
+/** What one frame of a SYNC says: the highest id seen from the peer, and ids still live. */
+export type Sync = { highestSeen: number; ids: number[] }
 
-export function encodeSync(highestSeen: number, ids: Iterable<number>): Buffer {
-  return encodeUint32(highestSeen, ...ids)
+const idsPerSync = maxFramePayloadBytes / 4 - 1
+
+/** The payloads of a SYNC, one for each frame it takes; never none. */
+export function encodeSync(highestSeen: number, ids: Iterable<number>): Buffer[] {
+  const all = [...ids]
+  const payloads: Buffer[] = []
+  for (let from = 0; from === 0 || from < all.length; from += idsPerSync) {
+    payloads.push(encodeUint32(highestSeen, ...all.slice(from, from + idsPerSync)))
+  }
+  return payloads
 }
 
 export function decodeSync(payload: Buffer): Sync {
   if (payload.length < 4 || payload.length % 4 !== 0) {
     throw new AgentError('protocol', 'a SYNC frame is cut short')
   }
-  const ids = new Set<number>()
-  for (let at = 4; at < payload.length; at += 4) ids.add(payload.readUInt32BE(at))
+  const ids: number[] = []
+  for (let at = 4; at < payload.length; at += 4) ids.push(payload.readUInt32BE(at))
   return { highestSeen: payload.readUInt32BE(0), ids }
 }
 

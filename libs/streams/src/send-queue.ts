@@ -21,6 +21,8 @@ type SendQueueOptions = {
   assignId(stream: Stream): void
   /** Called after a stream's last frame was written. */
   onEnded(stream: Stream): void
+  /** Called after a stream's turn: its writer may go on. */
+  onServed(stream: Stream): void
 }
 
 /**
@@ -37,7 +39,7 @@ export class SendQueue {
     this.#options = options
   }
 
-  /** Queues a control frame ahead of all streams. */
+  /** Queues a control frame ahead of all streams; throws `protocol` when the peer lets too many pile up. */
   addControl(frame: Buffer): void {
     this.#control.push(frame)
     this.#controlBytes += frame.length
@@ -58,13 +60,13 @@ export class SendQueue {
     return this.#control.length + this.#interactive.length + this.#bulk.length === 0
   }
 
-  /** The next batch of whole frames in one buffer of `allocate`, or nothing. */
-  take(allocate: (bytes: number) => Buffer): Buffer | undefined {
-    if (this.isEmpty) return undefined
+  /** The next batch of whole frames in one buffer of `allocate`, or nothing; `grants` go with it at once. */
+  take(allocate: (bytes: number) => Buffer, grants: Iterable<Buffer>): Buffer | undefined {
     const batch = new Batch()
     for (const frame of this.#control) batch.addRaw(frame)
     this.#control = []
     this.#controlBytes = 0
+    for (const frame of grants) batch.addRaw(frame)
     const reserved = this.#bulk.length > 0 ? bulkReserveBytes : 0
     this.#serve(this.#interactive, batch, batchBytes - reserved, interactiveBytes)
     this.#serve(this.#bulk, batch, batchBytes, bulkQuantumBytes)
@@ -74,6 +76,7 @@ export class SendQueue {
   /** Everything is over: forgets what was queued. */
   clear(): void {
     this.#control = []
+    this.#controlBytes = 0
     this.#interactive = []
     this.#bulk = []
   }
@@ -87,7 +90,7 @@ export class SendQueue {
       // A lone bulk stream may fill the batch by itself.
       const alone = served === queue.length
       this.#send(stream, batch, alone ? Math.max(quantum, limit - batch.bytes) : quantum)
-      stream.drained()
+      this.#options.onServed(stream)
       this.add(stream)
     }
     queue.splice(0, served)

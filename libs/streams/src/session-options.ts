@@ -10,7 +10,7 @@ export type SessionOptions = {
   windows: Windows
   /** Milliseconds on any steady clock. */
   now(): number
-  /** Streams the peer may have open at once. */
+  /** Streams either side may have open at once; the peer's limit is taken to be the same. */
   maxStreams?: number
   pingIntervalMs?: number
   /** Nothing heard for this long: the peer is dead. */

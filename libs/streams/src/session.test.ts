@@ -1,8 +1,9 @@
 import { AgentError } from '@agent/contracts'
 import { expect, test } from 'vitest'
 
-import { FrameType } from './frame.ts'
+import { encodeFrame, FrameType } from './frame.ts'
 import { createPair, smallWindows } from './pair.testing.ts'
+import { encodeSync } from './payloads.ts'
 import type { Stream, StreamHandler } from './stream.ts'
 
 type Seen = { data: string; heads: unknown[]; ended: number; reset: AgentError[]; drains: number }
@@ -195,9 +196,58 @@ test('SYNC ends what the peer forgot and nothing that is merely young', () => {
   pair.settle()
   expect([seen.reset, young.seen.reset]).toEqual([[], []])
   // A peer that lost a stream's end: it knows of ids up to this one, and of none that is live.
-  pair.dialer.receive(Buffer.from([9, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, stream.id]))
+  pair.dialer.receive(Buffer.from([9, 1, 0, 4, 0, 0, 0, 0, 0, 0, 0, stream.id]))
   expect(seen.reset[0]).toMatchObject({ code: 'connection-lost' })
   expect(young.seen.reset).toEqual([])
+})
+
+test('a SYNC of more streams than fit one frame ends nothing that lives, and what is missing from it', () => {
+  const count = 20_000
+  const pair = createPair(acceptor().onOpen, { syncIntervalMs: 50, maxStreams: count })
+  const opened = Array.from({ length: count }, () => openOne(pair))
+  pair.settle()
+  expect(pair.listener.stats.streams).toBe(count)
+  pair.clock.nowMs += 60
+  pair.listener.tick()
+  pair.dialer.tick()
+  pair.settle()
+  expect(pair.closed).toEqual({})
+  expect(opened.flatMap(({ seen }) => seen.reset)).toEqual([])
+  // The same list again, in two frames, without its last id.
+  const [first, second] = encodeSync(
+    2 * count - 1,
+    opened.slice(0, -1).map(({ stream }) => stream.id),
+  )
+  pair.dialer.receive(encodeFrame(FrameType.sync, 0, first as Buffer))
+  expect(opened.flatMap(({ seen }) => seen.reset)).toEqual([])
+  pair.dialer.receive(encodeFrame(FrameType.sync, 0, second as Buffer, true))
+  expect(opened.at(-1)?.seen.reset[0]).toMatchObject({ code: 'connection-lost' })
+  expect(pair.dialer.stats.streams).toBe(count - 1)
+})
+
+test('more streams than the peer takes are refused here, and there is room again when one ends', () => {
+  const pair = createPair(acceptor().onOpen, { maxStreams: 2 })
+  const { stream } = openOne(pair)
+  openOne(pair)
+  expect(() => openOne(pair)).toThrow(expect.objectContaining({ code: 'too-many-streams' }))
+  pair.settle()
+  stream.reset(new AgentError('cancelled', 'enough'))
+  openOne(pair)
+  pair.settle()
+  expect(pair.listener.stats).toMatchObject({ streams: 2 })
+})
+
+test('a writer that fails when it may go on loses its stream and nothing else', () => {
+  const pair = createPair(acceptor().onOpen)
+  const failing = recorder()
+  failing.onDrain = () => {
+    throw new Error('no more')
+  }
+  const { stream } = openOne(pair, failing)
+  stream.write(Buffer.alloc(1_000_000))
+  pair.settle()
+  expect(failing.reset[0]).toMatchObject({ message: 'no more' })
+  expect(pair.closed).toEqual({})
 })
 
 test('a silent peer is dead after nine seconds, and every stream learns why', () => {

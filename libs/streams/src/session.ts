@@ -53,6 +53,7 @@ export class Session {
       sessionCredit: this.#sendCredit,
       assignId: (stream) => this.#assignId(stream),
       onEnded: (stream) => this.#finishIfDone(stream),
+      onServed: (stream) => this.#served(stream),
     })
     this.#liveness = new Liveness(this.#options, options.now())
   }
@@ -78,10 +79,12 @@ export class Session {
     }
   }
 
-  /** Opens a stream; throws `draining`, `connection-lost` or `headers-too-large`. */
+  /** Opens a stream; throws `draining`, `connection-lost`, `too-many-streams` or `headers-too-large`. */
   open(head: object, handler: StreamHandler): Stream {
     if (this.#closed !== undefined) throw this.#closed
     if (!this.acceptsStreams) throw new AgentError('draining', 'the connection is draining')
+    // The peer would refuse it anyway, and what waits for that answer would have no bound.
+    if (this.#streams.ourStreams >= this.#options.maxStreams) throw this.#tooManyStreams()
     const stream = this.#createStream(handler)
     stream.sendHead(FrameType.open, head)
     this.#streams.addOurs(stream)
@@ -106,8 +109,7 @@ export class Session {
   /** The next batch of bytes for the transport, in a buffer of `allocate`, or nothing. */
   take(allocate: (bytes: number) => Buffer = Buffer.allocUnsafe): Buffer | undefined {
     if (this.#closed !== undefined) return undefined
-    for (const frame of this.#grants.frames()) this.#queue.addControl(frame)
-    const batch = this.#queue.take(allocate)
+    const batch = this.#queue.take(allocate, this.#grants.frames())
     this.#bytesSent += batch?.length ?? 0
     return batch
   }
@@ -123,7 +125,9 @@ export class Session {
     const ping = this.#liveness.dueForPing(nowMs)
     if (ping !== undefined) this.#control(FrameType.ping, 0, ping)
     if (this.#liveness.dueForSync(nowMs)) {
-      this.#control(FrameType.sync, 0, encodeSync(this.#streams.highestSeen, this.#streams.ids()))
+      const payloads = encodeSync(this.#streams.highestSeen, this.#streams.ids())
+      const last = payloads.at(-1)
+      for (const payload of payloads) this.#control(FrameType.sync, 0, payload, payload === last)
     }
     this.#shed(nowMs)
   }
@@ -143,7 +147,8 @@ export class Session {
     const streams = this.#streams.all()
     this.#streams.clear()
     this.#grants.clear()
-    for (const stream of streams) this.#tellReset(stream, error)
+    // A handler may reset another stream of the session while it hears of its own end.
+    for (const stream of streams) if (!stream.closed) this.#tellReset(stream, error)
     this.#handler.onClose(error)
   }
 
@@ -274,11 +279,18 @@ export class Session {
   }
 
   /** Ends what the peer does not know any more: its end got lost, for whatever reason. */
-  #onSync({ payload }: Frame): void {
+  #onSync({ payload, fin }: Frame): void {
     const { highestSeen, ids } = decodeSync(payload)
+    for (const id of ids) {
+      const stream = this.#streams.get(id)
+      if (stream !== undefined) stream.listed = true
+    }
+    if (!fin) return
     for (const stream of this.#streams.known()) {
       const peerKnewIt = this.#streams.isPeers(stream.id) || stream.id <= highestSeen
-      if (!peerKnewIt || ids.has(stream.id)) continue
+      const isListed = stream.listed
+      stream.listed = false
+      if (!peerKnewIt || isListed) continue
       this.#forget(stream)
       this.#tellReset(
         stream,
@@ -353,6 +365,10 @@ export class Session {
   #refusal(): AgentError | undefined {
     if (this.#draining) return new AgentError('draining', 'the connection is draining')
     if (this.#streams.peerStreams < this.#options.maxStreams) return undefined
+    return this.#tooManyStreams()
+  }
+
+  #tooManyStreams(): AgentError {
     return new AgentError(
       'too-many-streams',
       `${this.#options.maxStreams} streams are open on this connection, no more are allowed`,
@@ -381,14 +397,33 @@ export class Session {
     try {
       call()
     } catch (error) {
-      const agentError = AgentError.from(error, 'connection')
-      stream.reset(agentError)
-      this.#tellReset(stream, agentError)
+      this.#fail(stream, error)
     }
   }
 
-  #control(type: FrameType, streamId: number, payload: Buffer): void {
-    this.#queue.addControl(encodeFrame(type, streamId, payload))
+  #served(stream: Stream): void {
+    try {
+      stream.drained()
+    } catch (error) {
+      this.#fail(stream, error)
+    }
+  }
+
+  /** A handler threw: its stream is over, for the peer and for itself. */
+  #fail(stream: Stream, cause: unknown): void {
+    const error = AgentError.from(cause, 'connection')
+    stream.reset(error)
+    this.#tellReset(stream, error)
+  }
+
+  /** Queues a control frame. Called from timers and from other people's handlers, so it closes the session and never throws. */
+  #control(type: FrameType, streamId: number, payload: Buffer, fin = false): void {
+    if (this.#closed !== undefined) return
+    try {
+      this.#queue.addControl(encodeFrame(type, streamId, payload, fin))
+    } catch (error) {
+      return this.close(AgentError.from(error, 'connection'))
+    }
     this.#handler.onReady()
   }
 }

@@ -29,6 +29,11 @@ export class StreamTable {
     return this.#peerStreams
   }
 
+  /** Streams opened here, sent or not. */
+  get ourStreams(): number {
+    return this.size - this.#peerStreams
+  }
+
   get isUsedUp(): boolean {
     return this.#nextId > lastId
   }

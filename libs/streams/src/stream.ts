@@ -49,6 +49,8 @@ export class Stream {
   peerEnded = false
   peerSentHead = false
   closed = false
+  /** Listed by the SYNC that the peer is sending. */
+  listed = false
   /** In one of the session's send queues. */
   queued = false
   #blocked = false
