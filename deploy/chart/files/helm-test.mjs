@@ -1,12 +1,12 @@
-// Asks every sidecar whether it is ready and says why one is not. TARGETS: name → URL, as JSON.
+// Asks every sidecar whether it is ready and says why one is not. TARGETS: name → URL, as JSON; WAIT_SECONDS: for all.
 import { setTimeout as delay } from 'node:timers/promises'
 
-const deadline = Date.now() + 60_000
+const deadline = Date.now() + Number(process.env.WAIT_SECONDS) * 1_000
 let failed = 0
 for (const [name, url] of Object.entries(JSON.parse(process.env.TARGETS))) {
   let answer = await ask(url)
   while (answer.status !== 200 && Date.now() < deadline) {
-    await delay(1_000)
+    await delay(500)
     answer = await ask(url)
   }
   if (answer.status !== 200) failed++

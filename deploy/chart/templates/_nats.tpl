@@ -23,7 +23,10 @@ authorization { token: "{{ . }}" }
   command: [node, --input-type=module, --eval]
   args:
     - {{ .Files.Get "files/bus-token.mjs" | quote }}
-  resources: {{- toYaml .Values.nats.resources | nindent 4 }}
+    - /run/bus
+  resources:
+    requests: { cpu: 10m, memory: 48Mi }
+    limits: { memory: 128Mi }
   securityContext: {{- include "agent.containerSecurity" . | nindent 4 }}
   volumeMounts:
     - { name: bus, mountPath: /run/bus }

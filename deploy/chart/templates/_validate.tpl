@@ -36,8 +36,10 @@
 {{- $problems = append $problems "agent.gateway: this version has no sidecar for TCP and UDP exposure yet; leave enabled, gatewayApi.enabled, istio.enabled and istio.service.create false" }}
 {{- end }}
 {{- $rbac := .Values.rbac }}
-{{- if and (ne $rbac.profile "default") (not $rbac.users) (not $rbac.groups) }}
-{{- $problems = append $problems (printf "rbac.users, rbac.groups: the profile %s gives rights to those who are listed here; list some" $rbac.profile) }}
+{{- if and (ne $rbac.profile "default") (not $rbac.users) }}
+{{- $problems = append $problems (printf "rbac.users: the profile %s gives rights to those who are listed; list at least one user" $rbac.profile) }}
+{{- else if and $rbac.groups (not $rbac.users) }}
+{{- $problems = append $problems "rbac.groups: let nobody in without rbac.users; every request is made as a user, who must be listed by name" }}
 {{- end }}
 {{- if and (eq $rbac.profile "namespaced") (not $rbac.namespaces) }}
 {{- $problems = append $problems "rbac.namespaces: the profile namespaced needs some" }}

@@ -225,7 +225,7 @@ const cases: Case[] = [
   },
   {
     name: 'rbac.create=false: no right is made',
-    values: { rbac: { create: false, profile: 'admin', groups: ['developers'] } },
+    values: { rbac: { create: false, profile: 'admin', users: ['alice'] } },
     check(rendered) {
       expect(rendered.objects.filter(({ kind }) => /Role/.test(kind))).toStrictEqual([])
       expect(rendered.find('ServiceAccount')).toBeDefined()

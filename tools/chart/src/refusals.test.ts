@@ -78,10 +78,11 @@ const unfit: Refusal[] = [
     'agent.gateway',
   ],
   ['rights for nobody', 'agent', { agent, rbac: { profile: 'read-only' } }, 'rbac.users'],
+  ['groups without users', 'agent', { agent, rbac: { groups: ['dev'] } }, 'rbac.groups'],
   [
     'rights in no namespace',
     'agent',
-    { agent, rbac: { profile: 'namespaced', groups: ['dev'] } },
+    { agent, rbac: { profile: 'namespaced', users: ['alice'] } },
     'rbac.namespaces',
   ],
   [
