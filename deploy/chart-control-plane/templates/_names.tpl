@@ -21,11 +21,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: control-plane
 {{- end }}
 
-{{- define "controlPlane.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{/* Of a pod: nothing that changes where the pod does not. */}}
+{{- define "controlPlane.podLabels" -}}
 {{ include "controlPlane.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: pipeops
+{{- end }}
+
+{{- define "controlPlane.labels" -}}
+{{ include "controlPlane.podLabels" . }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 

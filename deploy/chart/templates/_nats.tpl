@@ -22,7 +22,8 @@ authorization { token: "{{ . }}" }
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   command: [node, --input-type=module, --eval]
   args:
-    - {{ .Files.Get "files/bus-token.mjs" | quote }}
+    - |
+      {{- .Files.Get "files/bus-token.mjs" | trim | nindent 6 }}
     - /run/bus
   resources:
     requests: { cpu: 10m, memory: 48Mi }

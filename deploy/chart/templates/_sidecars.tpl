@@ -81,7 +81,7 @@ link proxy console
     - { name: {{ .instance.name }}, containerPort: {{ $port }} }
   env:
     {{- include "agent.podEnv" . | nindent 4 }}
-    {{- include "agent.env" $env | nindent 4 }}
+    {{- include "agent.env" $env | trim | nindent 4 }}
   {{- include "agent.probes" (dict "probes" .root.Values.probes "port" $port "sidecar" $sidecar) | nindent 2 }}
   resources: {{- toYaml $values.resources | nindent 4 }}
   securityContext: {{- include "agent.containerSecurity" . | nindent 4 }}
