@@ -14,6 +14,11 @@ const double = defineRequest({
   input: z.strictObject({ value: z.number() }),
   output: z.strictObject({ value: z.number() }),
 })
+const echo = defineRequest({
+  subject: 'agent.test.echo',
+  input: z.strictObject({ text: z.string() }),
+  output: z.strictObject({ text: z.string() }),
+})
 const told = defineEvent({
   subject: 'agent.test.told',
   payload: z.strictObject({ text: z.string() }),
@@ -91,6 +96,38 @@ describe.each(implementations)('the %s bus', (_name, open) => {
     bus.publish(told, { text: 'b' })
     await eventually(() => heard.length === 3, { deadlineMs: 1_000, what: 'the one listener' })
     expect(heard.toSorted()).toEqual(['first a', 'second a', 'second b'])
+  })
+
+  test('what is too large is told to who asks, and never thrown at who tells', async () => {
+    await using bus = await open()
+    const heard: string[] = []
+    await using _listening = bus.subscribe(told, ({ text }) => void heard.push(text))
+    await using _serving = bus.serve(echo, async () => ({ text: 'x'.repeat(262_144) }))
+    bus.publish(told, { text: 'x'.repeat(262_144) })
+    bus.publish(told, { text: 7 } as never)
+    expect(bus.refusedMessages).toBe(2)
+    for (const text of ['x'.repeat(262_144), 'short']) {
+      await expect(bus.request(echo, { text }, { timeoutMs: 1_000 })).rejects.toMatchObject({
+        code: 'bad-request',
+        message: expect.stringContaining('262144 are allowed'),
+      })
+    }
+    bus.publish(told, { text: 'fits' })
+    await eventually(() => heard.length > 0, { deadlineMs: 1_000, what: 'the event that fits' })
+    expect(heard).toEqual(['fits'])
+  })
+
+  test('a listener that fails is counted, and hears the next event', async () => {
+    await using bus = await open()
+    const heard: string[] = []
+    await using _listening = bus.subscribe(told, ({ text }) => {
+      if (text === 'bad') throw new Error('cannot')
+      heard.push(text)
+    })
+    bus.publish(told, { text: 'bad' })
+    bus.publish(told, { text: 'good' })
+    await eventually(() => heard.length > 0, { deadlineMs: 1_000, what: 'the second event' })
+    expect(bus.refusedMessages).toBe(1)
   })
 
   test('what does not fit the contract is refused at both ends', async () => {

@@ -17,7 +17,7 @@ export type Bus = AsyncDisposable & {
     input: z.input<I>,
     options: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<z.output<O>>
-  /** Tells whoever listens; lost when nobody does. */
+  /** Tells whoever listens; lost when nobody does. Never throws: what cannot be carried is counted and dropped. */
   publish<P extends z.ZodType>(contract: EventContract<P>, payload: z.input<P>): void
   subscribe<P extends z.ZodType>(
     contract: EventContract<P>,
@@ -26,7 +26,7 @@ export type Bus = AsyncDisposable & {
   readonly connected: boolean
   /** What is served and listened to now. */
   readonly subscriptions: number
-  /** Messages that did not parse, and were dropped. */
+  /** Messages that did not parse, were too large, could not be carried or failed their listener, and were dropped. */
   readonly refusedMessages: number
 }
 

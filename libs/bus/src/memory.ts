@@ -2,6 +2,7 @@ import { AgentError } from '@agent/contracts'
 import type * as z from 'zod'
 
 import { type Bus, maxServeMs, type Subscription } from './bus.ts'
+import { decodeMessage, encodeMessage } from './message.ts'
 
 type Server = (input: unknown, signal: AbortSignal) => Promise<unknown>
 
@@ -11,6 +12,7 @@ export function createMemoryBus(): Bus {
   const listeners = new Map<string, Set<(payload: unknown) => void>>()
   const closing = new AbortController()
   let turn = 0
+  let refusedMessages = 0
 
   return {
     connected: true,
@@ -20,7 +22,9 @@ export function createMemoryBus(): Bus {
         [...listeners.values()].reduce((sum, { size }) => sum + size, 0)
       )
     },
-    refusedMessages: 0,
+    get refusedMessages() {
+      return refusedMessages
+    },
     serve({ subject, input, output }, handler) {
       const server: Server = async (raw, signal) =>
         output.parse(await handler(input.parse(raw), signal))
@@ -54,10 +58,10 @@ export function createMemoryBus(): Bus {
       ended.addEventListener('abort', onAbort, { once: true })
       try {
         const answer = await Promise.race([
-          server(clone(input.parse(question)), ended),
+          server(carry(input.parse(question)), ended),
           aborted.promise,
         ])
-        return output.parse(clone(answer))
+        return output.parse(carry(answer))
       } catch (error) {
         throw AgentError.from(error, 'link')
       } finally {
@@ -65,11 +69,22 @@ export function createMemoryBus(): Bus {
       }
     },
     publish({ subject, payload }, value) {
-      const parsed = clone(payload.parse(value))
-      for (const listener of listeners.get(subject) ?? []) queueMicrotask(() => listener(parsed))
+      try {
+        const carried = carry(payload.parse(value))
+        for (const listener of listeners.get(subject) ?? []) queueMicrotask(() => listener(carried))
+      } catch {
+        refusedMessages++
+      }
     },
     subscribe({ subject, payload }, handler) {
-      const listener = (raw: unknown): void => handler(payload.parse(raw))
+      const listener = (raw: unknown): void => {
+        try {
+          handler(payload.parse(raw))
+        } catch {
+          // Nobody waits for a listener, so its failure is counted: thrown, it would end the process.
+          refusedMessages++
+        }
+      }
       const set = listeners.get(subject) ?? new Set()
       listeners.set(subject, set.add(listener))
       return disposable(() => void set.delete(listener))
@@ -82,9 +97,9 @@ export function createMemoryBus(): Bus {
   }
 }
 
-/** The same loss of identity as on a wire: nobody holds another's object. */
-function clone(value: unknown): unknown {
-  return structuredClone(value)
+/** The same limit and the same loss of identity as on a wire: nobody holds another's object. */
+function carry(value: unknown): unknown {
+  return (decodeMessage(encodeMessage({ value })) as { value: unknown }).value
 }
 
 /** The error of a request that no sidecar answers. */

@@ -1,47 +1,89 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 import { AgentError } from '@agent/contracts'
 import {
   connect,
+  type ConnectionOptions,
   type Msg,
   type NatsConnection,
   type Subscription as NatsSubscription,
+  tokenAuthenticator,
 } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import type * as z from 'zod'
 
 import { type Bus, maxServeMs, type Subscription } from './bus.ts'
 import { nobodyServes } from './memory.ts'
+import { decodeMessage, encodeMessage } from './message.ts'
 import { failure, Reply, unwrap } from './reply.ts'
-
-const maxMessageBytes = 262_144
-const decoder = new TextDecoder()
+import { Unconfirmed } from './unconfirmed.ts'
 
 export type NatsBusOptions = {
   url: string
-  token: string | undefined
+  /** Asked at every login, so that a rotated token is used at once; it must not block for long. */
+  token: string | (() => string | undefined) | undefined
   /** Names this client on the server. */
   name: string
   log: Pick<Logger, 'info' | 'warn'>
+  /** The connection ended for good without being disposed of: only a new process can help. */
+  onClosed?: (error: AgentError) => void
+  /** Ends the wait for a server that is not there yet. */
+  signal?: AbortSignal
   /** Between 0 and 1; spreads reconnects. */
   random?: () => number
 }
 
-/** Connects to the pod's nats-server and stays connected: an outage is waited out, for ever. */
+/**
+ * Connects to the pod's nats-server and stays connected: an outage or a refused login is waited out, for ever.
+ * Rejects with `cancelled` when the signal ends first.
+ */
 export async function connectNatsBus(options: NatsBusOptions): Promise<Bus> {
-  const { url, token, name, log, random = Math.random } = options
-  const connection = await connect({
+  const { url, token, name, log, signal, random = Math.random } = options
+  const delayMs = (): number => 250 + random() * 750
+  const settings: ConnectionOptions = {
     servers: url,
     name,
-    ...(token === undefined ? {} : { token }),
+    ...(token === undefined ? {} : { authenticator: authenticate(token) }),
     maxReconnectAttempts: -1,
-    waitOnFirstConnect: true,
-    reconnectDelayHandler: () => 250 + random() * 750,
+    // nats.js gives up after two refused logins; the token may be right again a moment later.
+    ignoreAuthErrorAbort: true,
+    reconnectDelayHandler: delayMs,
     pingInterval: 5_000,
     maxPingOut: 2,
     timeout: 5_000,
+  }
+  let lastReason = ''
+  for (;;) {
+    if (signal?.aborted) throw new AgentError('cancelled', 'waiting for the bus was cancelled')
+    try {
+      const bus = new NatsBus(await connect(settings))
+      void bus.watch(log, options.onClosed)
+      return bus
+    } catch (error) {
+      const reason = reasonOf(error)
+      if (reason !== lastReason) log.warn({ reason }, 'bus not there yet')
+      lastReason = reason
+      await delay(delayMs(), undefined, { ...(signal && { signal }) }).catch(() => {})
+    }
+  }
+}
+
+/** A failing source must not end the connection: the token that worked before is tried again. */
+function authenticate(token: string | (() => string | undefined)) {
+  let latest = ''
+  return tokenAuthenticator(() => {
+    try {
+      latest = (typeof token === 'string' ? token : token()) ?? latest
+    } catch {
+      // Mounted secrets vanish for a moment while they rotate.
+    }
+    return latest
   })
-  const bus = new NatsBus(connection)
-  void bus.watch(log)
-  return bus
+}
+
+/** Class and text of a client error; it names addresses and rules, never the token. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
 }
 
 class NatsBus implements Bus {
@@ -49,22 +91,37 @@ class NatsBus implements Bus {
   subscriptions = 0
   refusedMessages = 0
   readonly #connection: NatsConnection
+  readonly #unconfirmed: Unconfirmed
   readonly #closing = new AbortController()
 
   constructor(connection: NatsConnection) {
     this.#connection = connection
+    this.#unconfirmed = new Unconfirmed(() => connection.flush())
   }
 
-  async watch(log: NatsBusOptions['log']): Promise<void> {
-    for await (const { type } of this.#connection.status()) {
-      if (type === 'disconnect') {
+  async watch(log: NatsBusOptions['log'], onClosed: NatsBusOptions['onClosed']): Promise<void> {
+    let lastRefusal = ''
+    for await (const status of this.#connection.status()) {
+      if (status.type === 'disconnect') {
+        // The client tells every attempt; an outage is two lines.
+        if (this.connected) log.warn('bus lost')
         this.connected = false
-        log.warn('bus lost')
-      } else if (type === 'reconnect') {
+      } else if (status.type === 'reconnect') {
+        if (!this.connected) log.info('bus back')
         this.connected = true
-        log.info('bus back')
+        lastRefusal = ''
+      } else if (status.type === 'error' && !this.connected) {
+        const reason = reasonOf(status.error)
+        if (reason !== lastRefusal) log.warn({ reason }, 'bus refuses the login')
+        lastRefusal = reason
       }
     }
+    const cause = await this.#connection.closed()
+    this.connected = false
+    if (this.#closing.signal.aborted) return
+    onClosed?.(
+      new AgentError('unavailable', 'the bus connection ended for good', { hop: 'link', cause }),
+    )
   }
 
   serve<I extends z.ZodType, O extends z.ZodType>(
@@ -73,16 +130,17 @@ class NatsBus implements Bus {
   ): Subscription {
     const answer = async (message: Msg): Promise<void> => {
       const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(maxServeMs)])
-      let reply: Reply
+      let reply: Uint8Array
       try {
-        const parsed = input.safeParse(parseJson(message.data))
+        const parsed = input.safeParse(decodeMessage(message.data))
         if (!parsed.success) throw new AgentError('bad-request', `${subject}: malformed request`)
-        reply = { ok: true, output: output.parse(await handler(parsed.data, signal)) }
+        const answered = output.parse(await handler(parsed.data, signal))
+        reply = encodeMessage({ ok: true, output: answered } satisfies Reply)
       } catch (error) {
         if (error instanceof AgentError && error.code === 'bad-request') this.refusedMessages++
-        reply = failure(error)
+        reply = encodeMessage(failure(error))
       }
-      if (!this.#connection.isClosed()) message.respond(encode(reply))
+      this.#send(reply, () => message.respond(reply))
     }
     return this.#counted(
       this.#connection.subscribe(subject, {
@@ -99,7 +157,10 @@ class NatsBus implements Bus {
     question: z.input<I>,
     { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<z.output<O>> {
-    const body = encode(input.parse(question))
+    const body = encodeMessage(input.parse(question))
+    if (!this.connected || !this.#unconfirmed.admit(body.length)) {
+      throw new AgentError('unavailable', `the bus cannot carry ${subject} now`, { hop: 'link' })
+    }
     const cancelled = Promise.withResolvers<never>()
     const onAbort = (): void =>
       cancelled.reject(new AgentError('cancelled', `${subject} was cancelled`))
@@ -111,7 +172,7 @@ class NatsBus implements Bus {
       asking.catch(() => {})
       cancelled.promise.catch(() => {})
       const message = await Promise.race([asking, cancelled.promise])
-      const reply = Reply.safeParse(parseJson(message.data))
+      const reply = Reply.safeParse(decodeMessage(message.data))
       if (!reply.success)
         throw new AgentError('protocol', `${subject}: malformed reply`, { hop: 'link' })
       return unwrap(reply.data, output)
@@ -127,9 +188,24 @@ class NatsBus implements Bus {
     value: z.input<P>,
   ): void {
     // Events are told, not kept: while the server is away nobody listens.
-    if (this.connected && !this.#connection.isClosed()) {
-      this.#connection.publish(subject, encode(payload.parse(value)))
+    if (!this.connected) return
+    try {
+      const body = encodeMessage(payload.parse(value))
+      this.#send(body, () => this.#connection.publish(subject, body))
+    } catch {
+      this.refusedMessages++
     }
+  }
+
+  /** Sends what nobody waits for; what the connection cannot take is counted and dropped. */
+  #send(body: Uint8Array, send: () => void): void {
+    if (this.#connection.isClosed()) return
+    try {
+      if (this.#unconfirmed.admit(body.length)) return send()
+    } catch {
+      // Closed meanwhile, or over the server's own limit.
+    }
+    this.refusedMessages++
   }
 
   subscribe<P extends z.ZodType>(
@@ -140,9 +216,12 @@ class NatsBus implements Bus {
       this.#connection.subscribe(subject, {
         callback: (error, message) => {
           if (error !== null) return
-          const parsed = payload.safeParse(parseJson(message.data))
-          if (parsed.success) handler(parsed.data)
-          else this.refusedMessages++
+          try {
+            handler(payload.parse(decodeMessage(message.data)))
+          } catch {
+            // Thrown from here it would end the client's reading for good.
+            this.refusedMessages++
+          }
         },
       }),
     )
@@ -169,25 +248,6 @@ class NatsBus implements Bus {
       new Promise((resolve) => void setTimeout(resolve, 2_000).unref()),
     ])
     await this.#connection.close()
-  }
-}
-
-function encode(value: unknown): Uint8Array {
-  const bytes = Buffer.from(JSON.stringify(value))
-  if (bytes.length > maxMessageBytes) {
-    throw new AgentError(
-      'bad-request',
-      `a bus message has ${bytes.length} bytes, ${maxMessageBytes} are allowed`,
-    )
-  }
-  return bytes
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(decoder.decode(bytes))
-  } catch {
-    return undefined
   }
 }
 

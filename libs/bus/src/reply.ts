@@ -14,10 +14,19 @@ export const Reply = z.union([
 ])
 export type Reply = z.infer<typeof Reply>
 
-/** An error as a reply. */
+const maxMessageCharacters = 4_096
+
+/** An error as a reply, which always fits a message. */
 export function failure(error: unknown): Reply {
   const { code, message, hop, retryAfterMs } = AgentError.from(error, 'link')
-  return { ok: false, code, message, hop, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+  const text = message.slice(0, maxMessageCharacters)
+  return {
+    ok: false,
+    code,
+    message: text,
+    hop,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  }
 }
 
 /** The output of a reply, parsed; throws what the far side failed with. */

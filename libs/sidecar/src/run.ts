@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 
-import { type Bus, connectNatsBus, createMemoryBus } from '@agent/bus'
+import { type Bus, connectNatsBus, createMemoryBus, type NatsBusOptions } from '@agent/bus'
 import { AgentError, type AgentEvent, eventHappened } from '@agent/contracts'
 import { type Logger, pino } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
@@ -112,11 +113,16 @@ async function live<C>(
     })
     scope.use(health)
     log.info({ version, healthPort: health.port }, 'starting')
-    const opening = openBus(busKind, { name: `${name}/${instance}`, config, log })
-    const bus = await Promise.race([opening, aborted(stopping.signal)])
-    // Told to stop while the bus is away: there is nothing to close yet.
-    if (bus === undefined) return 0
+    status.report('starting', 'waiting for the bus')
+    const bus = await openBus(busKind, {
+      name: `${name}/${instance}`,
+      config,
+      log,
+      onClosed: status.fatal,
+      signal: stopping.signal,
+    })
     scope.use(bus)
+    status.report('starting', 'starting')
     scope.use(status.attach(bus))
     registerBusMetrics(metrics, bus)
     scope.use(tap.attach(bus, { sidecar: name, instance }))
@@ -146,7 +152,9 @@ async function live<C>(
     })
     await aborted(stopping.signal)
   } catch (error) {
-    failure ??= AgentError.from(error, 'client')
+    // Told to stop while it still waited for something: that is no failure.
+    const isCancelled = error instanceof AgentError && error.code === 'cancelled'
+    if (!(isCancelled && stopping.signal.aborted)) failure ??= AgentError.from(error, 'client')
   }
   status.report('stopping', 'stopping')
   await scope.disposeAsync().catch((error: unknown) => log.error({ err: error }, 'stop failed'))
@@ -165,12 +173,14 @@ async function live<C>(
 
 async function openBus(
   kind: 'nats' | 'none',
-  { name, config, log }: { name: string; config: CommonConfig; log: Logger },
+  { config, ...options }: Omit<NatsBusOptions, 'url' | 'token'> & { config: CommonConfig },
 ): Promise<Bus> {
   if (kind === 'none') return createMemoryBus()
   const file = config.BUS_TOKEN_FILE
-  const token = file === undefined ? undefined : await readSecret('BUS_TOKEN_FILE', file)
-  return connectNatsBus({ url: config.BUS_URL, token, name, log })
+  // Read now so that a wrong path is told at the start, and again for each login because tokens rotate.
+  if (file !== undefined) await readSecret('BUS_TOKEN_FILE', file)
+  const token = file === undefined ? undefined : () => readFileSync(file, 'utf8').trim()
+  return connectNatsBus({ ...options, url: config.BUS_URL, token })
 }
 
 /** Reads a secret from the file that a setting names; throws `config-invalid` naming the setting. */

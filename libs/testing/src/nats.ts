@@ -6,10 +6,16 @@ import { eventually } from './eventually.ts'
 /** A real nats-server for one test. */
 export type TestNats = AsyncDisposable & { url: string; child: ChildProcess }
 
-/** Starts nats-server on a free port; `program` comes from the toolbox. */
-export async function startNats(program: string): Promise<TestNats> {
-  const port = await freePort()
-  const child = spawn(program, ['-a', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' })
+/** Starts nats-server, on a free port unless one is given; `program` comes from the toolbox. */
+export async function startNats(
+  program: string,
+  options: { port?: number; token?: string } = {},
+): Promise<TestNats> {
+  const port = options.port ?? (await freePort())
+  const login = options.token === undefined ? [] : ['--auth', options.token]
+  const child = spawn(program, ['-a', '127.0.0.1', '-p', String(port), ...login], {
+    stdio: 'ignore',
+  })
   await eventually(() => accepts(port), { deadlineMs: 5_000, what: 'nats-server listening' })
   return {
     url: `nats://127.0.0.1:${port}`,
