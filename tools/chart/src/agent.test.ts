@@ -156,7 +156,28 @@ const cases: Case[] = [
     check(rendered) {
       expect(names(rendered)).toStrictEqual(['link', 'proxy'])
       expect(rendered.find('Service', 'pipeops-pipeops-agent-console')).toBeUndefined()
-      expect(rendered.text).not.toContain('8080')
+      expect(rendered.text).not.toMatch(/8080|CONSOLE_|tokenreviews|accessreviews/)
+    },
+  },
+  {
+    name: 'the console lets in whom RBAC lets in, and who has the token in its Secret',
+    values: { console: { existingSecret: 'door', existingSecretKey: 'key' } },
+    check(rendered) {
+      expect(env(rendered, 'console')).toMatchObject({
+        CONSOLE_AUTH: 'required',
+        CONSOLE_TOKEN_FILE: '/run/secrets/console/token',
+      })
+      expect(mountsOf(rendered, 'console')).toContain('/run/secrets/console')
+      expect(mountsOf(rendered, 'proxy')).not.toContain('/run/secrets/console')
+      expect(rules(rendered)).toContain('create subjectaccessreviews')
+    },
+  },
+  {
+    name: 'a console open to everybody asks the cluster nothing',
+    values: { console: { auth: 'none' } },
+    check(rendered) {
+      expect(env(rendered, 'console')['CONSOLE_AUTH']).toBe('none')
+      expect(rendered.text).not.toMatch(/tokenreviews|accessreviews/)
     },
   },
   {

@@ -93,8 +93,8 @@ describe('plain manifests', () => {
 
   test('the documented replacements put token and name into k8-agent.yaml', async () => {
     const text = (await readFile(join(manifestsDir, 'k8-agent.yaml'), 'utf8'))
-      .replace('token: "your-token-here"', 'token: "t0ken"')
-      .replace('PIPEOPS_CLUSTER_NAME: "default-cluster"', 'PIPEOPS_CLUSTER_NAME: "mine"')
+      .replaceAll('token: "your-token-here"', 'token: "t0ken"')
+      .replaceAll('PIPEOPS_CLUSTER_NAME: "default-cluster"', 'PIPEOPS_CLUSTER_NAME: "mine"')
     const objects = parseObjects(text)
     const named = (kind: string, name: string) =>
       objects.find((object) => object.kind === kind && object.metadata.name === name)

@@ -91,7 +91,6 @@ function checkReferences(rendered: Rendered): void {
   }
 }
 
-/** Containers of either sort. */
-export function allContainers(pod: PodSpec): Container[] {
+function allContainers(pod: PodSpec): Container[] {
   return [...(pod.initContainers ?? []), ...pod.containers]
 }
