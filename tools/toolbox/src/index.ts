@@ -1,3 +1,5 @@
+export { type OwnerLock, takeOwnerLock } from './owner-lock.ts'
+export { findLiving, identify } from './process-identity.ts'
 export { kubernetesVersion } from './programs.ts'
 export {
   cacheDir,

@@ -1,6 +1,6 @@
-import { readFile, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { takeOwnerLock } from './owner-lock.ts'
 import type { Progress } from './resolve.ts'
 
 const pollMs = 500
@@ -12,39 +12,17 @@ export async function withLock<T>(
   task: () => Promise<T>,
 ): Promise<T> {
   let isWaiting = false
-  while (!(await take(file))) {
-    const owner = Number(await readFile(file, 'utf8').catch(() => ''))
-    if (!isAlive(owner)) {
-      await rm(file, { force: true })
-      continue
+  for (;;) {
+    const lock = await takeOwnerLock(file)
+    if (lock.isOurs) {
+      try {
+        return await task()
+      } finally {
+        await lock.release()
+      }
     }
-    if (!isWaiting) progress(`waiting for process ${owner}, which builds the same`)
+    if (!isWaiting) progress(`waiting for process ${lock.owner}, which builds the same`)
     isWaiting = true
     await delay(pollMs, undefined, signal === undefined ? {} : { signal })
-  }
-  try {
-    return await task()
-  } finally {
-    await rm(file, { force: true })
-  }
-}
-
-async function take(file: string): Promise<boolean> {
-  try {
-    await writeFile(file, String(process.pid), { flag: 'wx' })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (!(pid > 0)) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
