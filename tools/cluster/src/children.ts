@@ -19,8 +19,8 @@ export type Children = AsyncDisposable & {
   readonly pids: number[]
 }
 
-/** Owns processes below `dir`; those that a killed owner left there are ended first. */
-export async function createChildren(dir: string): Promise<Children> {
+/** Owns processes below `dir`; those that a killed owner left there are ended first. `prefix` goes before every command. */
+export async function createChildren(dir: string, prefix: string[] = []): Promise<Children> {
   const pidFile = createPidFile(join(dir, 'pids'))
   await pidFile.endForgotten()
   const running: { name: string; child: ChildProcess }[] = []
@@ -31,7 +31,8 @@ export async function createChildren(dir: string): Promise<Children> {
     },
     async start(name, program, args, env = {}) {
       const log = await open(join(dir, `${name}.log`), 'w')
-      const child = spawn(program, args, {
+      const [command = program, ...words] = [...prefix, program, ...args]
+      const child = spawn(command, words, {
         // A group of its own: Ctrl-C in a terminal is for us, and we end the children in order.
         detached: true,
         stdio: ['ignore', log.fd, log.fd],

@@ -1,17 +1,17 @@
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import type { Children } from './children.ts'
-import { hostPath, run } from './node-host.ts'
+import { findOnHost, hostPath, run } from './node-host.ts'
 import { folder, node, startMs, testImage } from './node-names.ts'
 
 /** Starts containerd with a bridge network of its own; returns its socket. */
-export async function startContainerd(
-  children: Children,
-  dir: string,
-  scope: AsyncDisposableStack,
-): Promise<string> {
+export async function startContainerd(children: Children, dir: string): Promise<string> {
+  const [containerd = 'containerd', plugin = ''] = await Promise.all([
+    findOnHost('containerd'),
+    findOnHost('host-local'),
+  ])
   const state = await folder(dir, 'containerd')
   const socket = join(state, 'containerd.sock')
   const cni = await folder(dir, 'cni')
@@ -46,12 +46,12 @@ state = "${join(state, 'state')}"
   # Without CAP_SYS_RESOURCE, runc may not lower an OOM score.
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "${dirname(plugin)}"
     conf_dir = "${cni}"
 `
   const file = join(state, 'config.toml')
   await writeFile(file, config)
-  await children.start('containerd', '/usr/bin/containerd', ['--config', file], {
+  await children.start('containerd', containerd, ['--config', file], {
     PATH: hostPath,
   })
   const deadline = performance.now() + startMs
@@ -65,19 +65,5 @@ state = "${join(state, 'state')}"
       throw new Error(`containerd did not start:\n${await children.tail('containerd')}`)
     await delay(100)
   }
-  scope.defer(async () => {
-    await run('pkill', ['-9', '-f', `containerd-shim.*${socket}`]).catch(() => {})
-  })
   return socket
-}
-
-/** Ends every container that still runs. */
-export async function endContainers(
-  ctr: (...args: string[]) => Promise<{ stdout: string }>,
-): Promise<void> {
-  const { stdout } = await ctr('tasks', 'list', '-q').catch(() => ({ stdout: '' }))
-  for (const id of stdout.split('\n').filter(Boolean)) {
-    await ctr('tasks', 'kill', '-s', 'SIGKILL', id).catch(() => {})
-    await ctr('tasks', 'delete', '-f', id).catch(() => {})
-  }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import type { Children } from './children.ts'
 import { hostPath } from './node-host.ts'
-import { folder, node } from './node-names.ts'
+import { folder, node, space } from './node-names.ts'
 import type { Pki } from './pki.ts'
 
 /** Starts the kubelet of the node. */
@@ -24,6 +24,8 @@ export async function startKubelet(
     },
     authorization: { mode: 'AlwaysAllow' },
     cgroupDriver: 'cgroupfs',
+    cgroupRoot: `/${space.name}`,
+    volumePluginDir: await folder(dir, 'volume-plugins'),
     cgroupsPerQOS: true,
     enforceNodeAllocatable: [],
     failSwapOn: false,

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { access } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
 import type { Progress } from '@agent/toolbox'
@@ -15,17 +16,33 @@ export function run(program: string, args: string[], timeoutMs = 600_000) {
   return exec(program, args, { env, timeout: timeoutMs })
 }
 
-/** Debian packages that a whole node needs, and a file each of them brings. */
+/** Debian packages that a whole node needs, and a program each of them brings. */
 const packages: Record<string, string> = {
-  containerd: '/usr/bin/containerd',
-  runc: '/usr/sbin/runc',
-  'containernetworking-plugins': '/usr/lib/cni/bridge',
-  iptables: '/usr/sbin/iptables',
-  conntrack: '/usr/sbin/conntrack',
-  socat: '/usr/bin/socat',
-  ethtool: '/usr/sbin/ethtool',
-  iproute2: '/usr/bin/ip',
-  'busybox-static': '/bin/busybox',
+  containerd: 'containerd',
+  runc: 'runc',
+  'containernetworking-plugins': 'host-local',
+  iptables: 'iptables',
+  conntrack: 'conntrack',
+  socat: 'socat',
+  ethtool: 'ethtool',
+  iproute2: 'ip',
+  'util-linux': 'nsenter',
+  'busybox-static': 'busybox',
+}
+/** Where Debian and everybody else put CNI plugins. */
+const pluginFolders = ['/usr/lib/cni', '/opt/cni/bin']
+
+/** The path of a program of the host, or of a CNI plugin; undefined where there is none. */
+export async function findOnHost(program: string): Promise<string | undefined> {
+  for (const folder of [...hostPath.split(delimiter), '/bin', ...pluginFolders]) {
+    const file = join(folder, program)
+    const isThere = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (isThere) return file
+  }
+  return undefined
 }
 
 /** Says why no whole node can run on this machine; undefined where one can. */
@@ -39,20 +56,18 @@ export function whyNoNode(): string | undefined {
 /** Installs what is missing; throws where the machine has no apt. */
 export async function installPackages(progress: Progress): Promise<void> {
   const missing: string[] = []
-  for (const [name, file] of Object.entries(packages)) {
-    if (
-      !(await access(file).then(
-        () => true,
-        () => false,
-      ))
-    )
-      missing.push(name)
+  for (const [name, program] of Object.entries(packages)) {
+    if ((await findOnHost(program)) === undefined) missing.push(name)
   }
   if (missing.length === 0) return
   progress(`installing ${missing.join(', ')} …`)
   try {
     await run('apt-get', ['update'])
-    await run('apt-get', ['install', '-y', '--no-install-recommends', ...missing])
+    // Debian's runc and Docker's containerd.io exclude each other: rather fail than take Docker away.
+    await run('apt-get', [
+      ...['install', '-y', '--no-remove', '--no-install-recommends'],
+      ...missing,
+    ])
   } catch (cause) {
     throw new Error(
       `a whole node needs these programs, and they cannot be installed: ${missing.join(', ')}`,
@@ -67,48 +82,4 @@ export async function tryRun(program: string, ...args: string[]): Promise<string
     ({ stdout }) => stdout,
     () => '',
   )
-}
-
-/** Takes away what a node leaves in the kernel: rules, links, mounts, namespaces, address, cgroups. */
-export async function cleanHost(names: {
-  bridge: string
-  address: string
-  dir: string
-}): Promise<void> {
-  for (const table of ['nat', 'filter', 'mangle']) {
-    const rules = (await tryRun('iptables-save', '-t', table)).split('\n')
-    const ours = /KUBE-|CNI-|cni0|pipeops/
-    const kept = rules.filter((line) => !ours.test(line))
-    if (kept.length === rules.length) continue
-    await restore(kept.join('\n'))
-  }
-  for (const line of (await tryRun('ip', '-o', 'link')).split('\n')) {
-    const name = /^\d+: (veth[0-9a-f]+)@/.exec(line)?.[1]
-    if (name !== undefined) await tryRun('ip', 'link', 'delete', name)
-  }
-  await tryRun('ip', 'link', 'delete', names.bridge)
-  await tryRun('ip', 'link', 'delete', 'kube-ipvs0')
-  await tryRun('ip', 'address', 'delete', `${names.address}/32`, 'dev', 'lo')
-  for (const name of (await tryRun('ip', 'netns', 'list')).split('\n')) {
-    const id = name.split(' ')[0] ?? ''
-    if (id.startsWith('cni-')) await tryRun('ip', 'netns', 'delete', id)
-  }
-  const mounts = (await tryRun('cat', '/proc/mounts'))
-    .split('\n')
-    .map((line) => line.split(' ')[1] ?? '')
-  for (const mount of mounts.filter((path) => path.startsWith(names.dir)).toReversed()) {
-    await tryRun('umount', '-l', mount)
-  }
-  for (const controllers of (
-    await tryRun('find', '/sys/fs/cgroup', '-depth', '-type', 'd', '-path', '*kubepods*')
-  ).split('\n')) {
-    if (controllers !== '') await tryRun('rmdir', controllers)
-  }
-}
-
-function restore(rules: string): Promise<void> {
-  return new Promise((resolve) => {
-    const child = execFile('iptables-restore', { env: { PATH: hostPath } }, () => resolve())
-    child.stdin?.end(`${rules}\n`)
-  })
 }

@@ -2,12 +2,21 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** What a whole node is known by on its machine; one of them runs at a time. */
+export const space = {
+  name: 'pipeops-node',
+  link: 'pipeops0',
+  network: '10.213.88.0/30',
+  hostAddress: '10.213.88.2',
+  /** Where the API server is reached, inside and from the host. */
+  address: '10.213.88.1',
+} as const
+
+/** What exists only inside that space. */
 export const node = {
   name: 'whole-node',
-  /** On `lo`, because an API server cannot be announced at 127.0.0.1. */
-  address: '10.88.5.1',
-  bridge: 'cni0',
-  podCidr: '10.88.6.0/24',
+  address: space.address,
+  bridge: 'pods0',
+  podCidr: '10.213.89.0/24',
 } as const
 
 /** The one image there is; sandboxes run it too. */

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -6,13 +6,14 @@ import { type Progress, resolveTools } from '@agent/toolbox'
 
 import { startApiServer, untilReady } from './api-server.ts'
 import { type Children, createChildren } from './children.ts'
-import { endContainers, startContainerd } from './containerd.ts'
+import { startContainerd } from './containerd.ts'
 import { type Cluster, keepAgentToken, runKubectl } from './embedded.ts'
 import { writeTestImage } from './image.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { startKubelet } from './kubelet.ts'
-import { cleanHost, hostPath, installPackages, run, whyNoNode } from './node-host.ts'
-import { folder, node, startMs, testImage } from './node-names.ts'
+import { findOnHost, hostPath, installPackages, run, whyNoNode } from './node-host.ts'
+import { folder, node, space, startMs, testImage } from './node-names.ts'
+import { openNodeSpace } from './node-space.ts'
 import { createPki, type Pki } from './pki.ts'
 import { freePorts } from './ports.ts'
 import { agentObjects } from './seed.ts'
@@ -40,16 +41,10 @@ export async function startNodeCluster(options: {
   )
   progress('starting a whole node …')
   await using scope = new AsyncDisposableStack()
-  await cleanHost({ ...node, dir })
-  await rm(dir, { recursive: true, force: true })
-  await mkdir(dir, { recursive: true, mode: 0o700 })
-  scope.defer(async () => {
-    await cleanHost({ ...node, dir })
-    await rm(dir, { recursive: true, force: true })
-  })
-  await run('ip', ['address', 'replace', `${node.address}/32`, 'dev', 'lo'])
-  await writeFile('/proc/sys/net/ipv4/ip_forward', '1')
-  const children = scope.use(await createChildren(dir))
+  // Last to end: whatever still runs, is mounted or is configured in it ends with it.
+  scope.defer(() => rm(dir, { recursive: true, force: true }))
+  const { prefix } = scope.use(await openNodeSpace(space, dir))
+  const children = scope.use(await createChildren(dir, prefix))
   const pki = await createPki(dir)
   const [etcdPort, peerPort, apiPort] = (await freePorts(3)) as [number, number, number]
   await children.start('etcd', tools.etcd, [
@@ -69,17 +64,13 @@ export async function startNodeCluster(options: {
   const kubeconfigs = await writeKubeconfigs(dir, pki, url)
   await untilReady(url, pki.ca, children)
 
-  const socket = await startContainerd(children, dir, scope)
-  const ctr = (...args: string[]) =>
-    run('ctr', ['--address', socket, '-n', 'k8s.io', ...args], 15_000)
+  const socket = await startContainerd(children, dir)
   const archive = await writeTestImage({
-    busybox: '/bin/busybox',
+    busybox: (await findOnHost('busybox')) as string,
     dir: await folder(dir, 'image'),
     tag: testImage,
   })
-  await ctr('images', 'import', archive)
-  // Before the host is cleaned: nothing can be taken away while it runs.
-  scope.defer(() => endContainers(ctr))
+  await run('ctr', ['--address', socket, '-n', 'k8s.io', 'images', 'import', archive], 60_000)
 
   await children.start('kube-controller-manager', tools['kube-controller-manager'], [
     `--kubeconfig=${kubeconfigs['controller-manager']}`,
@@ -117,18 +108,6 @@ export async function startNodeCluster(options: {
   await kubectl(['apply', '--server-side', '-f', '-'], agentObjects())
   const agentTokenFile = join(dir, 'agent-token')
   scope.use(await keepAgentToken(kubectl, agentTokenFile))
-  // Pods must go while the kubelet lives.
-  scope.defer(async () => {
-    await kubectl([
-      'delete',
-      'pods',
-      '-A',
-      '--all',
-      '--force',
-      '--grace-period=0',
-      '--timeout=20s',
-    ]).catch(() => '')
-  })
 
   const owned = scope.move()
   return {
