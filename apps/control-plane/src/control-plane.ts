@@ -10,6 +10,7 @@ import { createClusters } from './clusters.ts'
 import type { Config } from './config.ts'
 import { createKubectlEndpoint } from './kubectl/endpoint.ts'
 import { createControlPlaneMetrics } from './metrics.ts'
+import { prepareServerEnd } from './server-end.ts'
 import { createApiServer, listen } from './server.ts'
 import { startNatsChild } from './store/nats-child.ts'
 import { AgentTokenRecord, ClusterRecord, UserTokenRecord } from './store/records.ts'
@@ -23,6 +24,8 @@ import { createUsers, operatorsGroup } from './users/users.ts'
 
 const retryAfterDrainMs = 1_000
 const statusMs = 1_000
+/** Kept of the grace for what comes after the drain: sockets, store, nats-server. */
+const closingMs = 8_000
 
 /** Starts the control plane: state, agents, kubectl, REST, all on one port. */
 export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void> {
@@ -59,6 +62,7 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
     streamConnections: () => connections.count,
     activeRequests: () => kubectl.active,
   })
+  const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
   const waitMs = config.CONTROL_PLANE_WAIT_SECONDS * 1_000
   const kubectl = scope.use(
     createKubectlEndpoint({ users, clusters, connections, metrics, waitMs }),
@@ -94,6 +98,7 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
       },
     }),
   })
+  const serverEnd = prepareServerEnd(server)
   const port = await listen(server, config.CONTROL_PLANE_HOST, config.CONTROL_PLANE_PORT)
   log.info({ port, publicUrl }, 'listening')
   const report = (): void => {
@@ -106,11 +111,12 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
   const reporter = setInterval(report, statusMs)
   scope.defer(async () => {
     clearInterval(reporter)
-    const closed = new Promise((resolve) => server.close(resolve))
-    agents.drain('the control plane stops', retryAfterDrainMs)
-    await connections.drain(config.SHUTDOWN_GRACE_SECONDS * 1_000)
-    server.closeAllConnections()
-    await closed
+    await serverEnd.close(async () => {
+      agents.drain('the control plane stops', retryAfterDrainMs)
+      connections.drain()
+      await kubectl.drained(Math.max(graceMs / 2, graceMs - closingMs))
+      connections.cut(() => true, new AgentError('draining', 'the control plane stops'))
+    })
   })
 }
 

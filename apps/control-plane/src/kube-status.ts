@@ -43,6 +43,8 @@ export function sendStatus(response: ServerResponse, error: AgentError): void {
   response.setHeader('content-type', 'application/json')
   response.setHeader('content-length', Buffer.byteLength(body))
   if (retryAfterMs !== undefined) response.setHeader('retry-after', seconds(retryAfterMs))
+  // A kept-alive connection would come back to the one that stops.
+  if (error.code === 'draining') response.setHeader('connection', 'close')
   if (error.status === 401) response.setHeader('www-authenticate', 'Bearer')
   response.end(body)
 }

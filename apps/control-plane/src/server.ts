@@ -8,6 +8,7 @@ import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 
 import type { Agents } from './agents.ts'
+import { endSocket } from './end-socket.ts'
 import { statusBody } from './kube-status.ts'
 import type { KubectlEndpoint } from './kubectl/endpoint.ts'
 import type { StreamConnections } from './stream-connections.ts'
@@ -111,8 +112,9 @@ async function upgradeAgent(
 /** Answers on a bare socket, then closes it. */
 function refuseSocket(socket: Duplex, error: AgentError): void {
   const body = JSON.stringify(statusBody(error))
-  socket.end(
+  socket.write(
     `HTTP/1.1 ${error.status} Refused\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nDate: ${new Date().toUTCString()}\r\nConnection: close\r\n\r\n${body}`,
   )
+  endSocket(socket)
 }

@@ -26,8 +26,8 @@ export type StreamConnections = {
   pick(clusterId: string, waitMs: number, signal: AbortSignal): Promise<Session>
   list(clusterId: string): { since: string; stats: SessionStats }[]
   readonly count: number
-  /** Asks agents to take their streams elsewhere, and waits for the last one until the deadline. */
-  drain(deadlineMs: number): Promise<void>
+  /** Asks agents to take their streams elsewhere; from now on `pick` throws `draining`. */
+  drain(): void
   /** Ends the connections for which `which` holds, and every stream on them. */
   cut(which: (claims: TicketClaims) => boolean, error: AgentError): void
 }
@@ -42,6 +42,7 @@ export function createStreamConnections(log: Logger): StreamConnections {
   const live = new Map<string, Set<Connection>>()
   const waiting = new Map<string, Set<() => void>>()
   let turn = 0
+  let isDraining = false
 
   function usable(clusterId: string): Session | undefined {
     const sessions = [...(live.get(clusterId) ?? [])]
@@ -90,6 +91,7 @@ export function createStreamConnections(log: Logger): StreamConnections {
       const wakers = waiting.get(clusterId) ?? new Set()
       waiting.set(clusterId, wakers)
       for (;;) {
+        if (isDraining) throw new AgentError('draining', 'the control plane stops')
         const leftMs = deadline - performance.now()
         if (leftMs <= 0)
           throw new AgentError('cluster-offline', 'the cluster’s agent is not connected', {
@@ -111,20 +113,12 @@ export function createStreamConnections(log: Logger): StreamConnections {
     get count() {
       return all().length
     },
-    async drain(deadlineMs) {
+    drain() {
+      isDraining = true
       for (const { session } of all()) {
         session.drain({ reason: 'the control plane stops', retryAfterMs: 1_000 })
       }
-      const deadline = performance.now() + deadlineMs
-      while (
-        performance.now() < deadline &&
-        all().some(({ session }) => session.stats.streams > 0)
-      ) {
-        await new Promise((resolve) => setTimeout(resolve, 50))
-      }
-      for (const { session } of all()) {
-        session.close(new AgentError('draining', 'the control plane stops'))
-      }
+      for (const wakers of waiting.values()) for (const wake of wakers) wake()
     },
     cut(which, error) {
       for (const { session, claims } of all()) if (which(claims)) session.close(error)

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { AgentError, type ConsoleOpen, type KubeOpen } from '@agent/contracts'
 
 import type { Clusters } from '../clusters.ts'
+import { endSocket } from '../end-socket.ts'
 import { sendStatus } from '../kube-status.ts'
 import type { ControlPlaneMetrics } from '../metrics.ts'
 import type { Access, Users } from '../ports.ts'
@@ -22,6 +23,7 @@ import {
 } from './web-session.ts'
 
 const expirySweepMs = 2_000
+const drainCheckMs = 50
 /** A request that may be sent twice (RFC 9110 §9.2.2) survives this many lost connections. */
 const maxTries = 3
 
@@ -32,6 +34,8 @@ export type KubectlDeps = {
   metrics: ControlPlaneMetrics
   /** How long a request waits for an agent that is away. */
   waitMs: number
+  /** How long a client may take nothing of a complete answer before it counts as gone. */
+  unreadMs?: number
 }
 
 /** The `server:` of users' kubeconfigs. */
@@ -39,15 +43,17 @@ export type KubectlEndpoint = Disposable & {
   /** Serves the request if its URL is one of ours; false otherwise. */
   handle(request: IncomingMessage, response: ServerResponse): boolean
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean
-  /** Requests under way. */
+  /** Requests under way, until the client has read the answer. */
   readonly active: number
+  /** Settles when no request is under way, or at the deadline. */
+  drained(deadlineMs: number): Promise<void>
 }
 
 type Active = { access: Access; end(error: AgentError): void }
 
 /** Authenticates users and carries their requests to their cluster. */
 export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
-  const { users, clusters, connections, metrics } = deps
+  const { users, clusters, connections, metrics, unreadMs = 30_000 } = deps
   const active = new Set<Active>()
   let lastId = 0
 
@@ -166,6 +172,12 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
           attempt().catch((cause: unknown) => fail(AgentError.from(cause, 'control-plane')))
           return true
         },
+        onAnswered() {
+          // No window counts what waits in the response now, so it must not wait for ever.
+          response.setTimeout(unreadMs)
+          // Before Node's own listener, which sets the keep-alive timeout.
+          response.prependOnceListener('finish', () => response.setTimeout(0))
+        },
         onOver: over,
       })
       endStream = (error) => {
@@ -210,9 +222,15 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
       const response = new ServerResponse(request)
       response.assignSocket(socket as never)
       response.shouldKeepAlive = false
-      response.once('finish', () => socket.end())
+      response.once('finish', () => endSocket(socket))
       serve({ request, response, raw: { socket, head } }, path)
       return true
+    },
+    async drained(deadlineMs) {
+      const deadline = performance.now() + deadlineMs
+      while (active.size > 0 && performance.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, drainCheckMs))
+      }
     },
     [Symbol.dispose]() {
       revocations[Symbol.dispose]()

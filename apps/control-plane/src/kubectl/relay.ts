@@ -18,7 +18,9 @@ export type ClientRequest = {
 export type RelayEvents = {
   /** No answer has begun and the connection is at fault; true when the request is tried elsewhere. */
   onLost(error: AgentError): boolean
-  /** The request is over, whichever way. */
+  /** The answer is complete; the client has yet to read the rest of it. */
+  onAnswered(): void
+  /** The request is over, whichever way: the client has its answer, or none will come. */
   onOver(error: AgentError | undefined): void
 }
 
@@ -50,8 +52,10 @@ export function relay(
       else owedBytes += bytes.length
     },
     onEnd() {
+      // Nothing but a switch of protocols takes what the client of an upgrade might send.
+      if (raw !== undefined) stream.end()
+      events.onAnswered()
       response.end()
-      events.onOver(undefined)
     },
     onReset(error) {
       if (!hasHead && events.onLost(error)) return detach()
@@ -91,11 +95,10 @@ export function relay(
   }
   function onClose(): void {
     detach()
-    if (stream.closed) return
-    // Answered in full while the client still sent: what is left of its body is of no use.
     const error = new AgentError('cancelled', 'the client closed its connection')
+    // Also when answered in full while the client still sent: what is left of its body is of no use.
     stream.reset(error)
-    if (!response.writableFinished) events.onOver(error)
+    events.onOver(response.writableFinished ? undefined : error)
   }
   function detach(): void {
     request.off('data', onBody)

@@ -1,0 +1,102 @@
+import { connect } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+
+import type { Session } from '@agent/streams'
+import { eventually } from '@agent/testing'
+import { expect, test } from 'vitest'
+
+import {
+  answerWith,
+  startTestControlPlane,
+  type TestControlPlane,
+} from './control-plane.testing.ts'
+
+/** Answers of one window each, together more than a kernel holds for a client that does not read. */
+const body = Buffer.alloc(1_048_576)
+const answers = 8
+
+/** Sends requests for the cluster `east`, one behind the other. */
+function ask(
+  plane: TestControlPlane,
+  socket: TLSSocket,
+  options: { token?: string; upgrade?: boolean; times?: number } = {},
+): void {
+  const { token = plane.adminToken, upgrade = false, times = 1 } = options
+  const lines = [
+    'GET /api/v1/clusters/agent/east/proxy/api HTTP/1.1',
+    'Host: localhost',
+    `Authorization: Bearer ${token}`,
+    ...(upgrade ? ['Connection: Upgrade', 'Upgrade: SPDY/3.1'] : []),
+  ]
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`.repeat(times))
+}
+
+/** Everything that comes until the socket is closed. */
+async function readAll(socket: TLSSocket): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  socket.on('end', () => socket.end())
+  socket.on('data', (chunk: Buffer) => void chunks.push(chunk)).resume()
+  await closed
+  return Buffer.concat(chunks)
+}
+
+/** A client whose answers have all left the agent, and which has read nothing of them. */
+async function startStalledClient(
+  plane: TestControlPlane,
+  session: Session,
+  token?: string,
+): Promise<TLSSocket> {
+  const client = await plane.openSocket()
+  client.pause()
+  ask(plane, client, { times: answers, ...(token === undefined ? {} : { token }) })
+  await eventually(() => session.stats.opened === answers && session.stats.streams === 0, {
+    deadlineMs: 5_000,
+    what: 'the end of the streams',
+  })
+  return client
+}
+
+test('a stop finishes answers that a slow client still reads, and waits for no silent connection', async () => {
+  await using plane = await startTestControlPlane()
+  const session = await plane.connectAgent('east', answerWith(200, body))
+  const silent = connect(plane.port, '127.0.0.1').on('error', () => {})
+  const slow = await startStalledClient(plane, session)
+
+  const startedMs = performance.now()
+  const stopped = plane.stop()
+  await eventually(() => !session.acceptsStreams, { deadlineMs: 2_000, what: 'the drain' })
+  const received = await readAll(slow)
+  await stopped
+
+  expect(received.length).toBeGreaterThan(answers * body.length)
+  expect(performance.now() - startedMs).toBeLessThan(8_000)
+  await eventually(() => silent.closed, { deadlineMs: 1_000, what: 'the silent connection’s end' })
+})
+
+test('a refused upgrade leaves neither socket nor stream behind, though the client never closes', async () => {
+  await using plane = await startTestControlPlane()
+  const session = await plane.connectAgent('east', answerWith(403, Buffer.from('no')))
+  for (const token of ['unknown', plane.adminToken]) {
+    const client = await plane.openSocket()
+    let text = ''
+    client.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    ask(plane, client, { upgrade: true, token })
+    await eventually(() => client.closed || !client.write('x'.repeat(1_000)), {
+      deadlineMs: 5_000,
+      what: 'the close',
+    })
+    expect(text).toMatch(/^HTTP\/1.1 40[13]/)
+  }
+  expect(session.stats).toMatchObject({ opened: 1, streams: 0, resets: 0 })
+})
+
+test('a revoked user gets no more of an answer that waits to be read', async () => {
+  await using plane = await startTestControlPlane()
+  const session = await plane.connectAgent('east', answerWith(200, body))
+  const made = await plane.admin.call('POST', '/api/v1/tokens', { user: 'alice' })
+  const { token, id } = made as { token: string; id: string }
+  const client = await startStalledClient(plane, session, token)
+  await plane.admin.call('DELETE', `/api/v1/tokens/${id}`)
+  expect((await readAll(client)).length).toBeLessThan(answers * body.length)
+})
