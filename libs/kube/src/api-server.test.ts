@@ -1,7 +1,5 @@
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { eventually } from '@agent/testing'
@@ -9,23 +7,8 @@ import { expect, test } from 'vitest'
 
 import { openApiServer } from './api-server.ts'
 import { callKube } from './call.ts'
+import { mountSecret } from './mount.testing.ts'
 import { quantity } from './usage.ts'
-
-/** A mount as kubelet makes it: files are links through `..data`, which is swapped as a whole. */
-async function mountSecret(files: Record<string, string>) {
-  const dir = await mkdtemp(join(tmpdir(), 'mount-'))
-  let generation = 0
-  async function swap(next: Record<string, string>): Promise<void> {
-    const folder = `..${generation++}`
-    await mkdir(join(dir, folder))
-    for (const [name, text] of Object.entries(next)) await writeFile(join(dir, folder, name), text)
-    await symlink(folder, join(dir, '..data_tmp'))
-    await rename(join(dir, '..data_tmp'), join(dir, '..data'))
-  }
-  await swap(files)
-  for (const name of Object.keys(files)) await symlink(`..data/${name}`, join(dir, name))
-  return { dir, swap, [Symbol.asyncDispose]: () => rm(dir, { recursive: true }) }
-}
 
 async function startServer() {
   const tokens: string[] = []

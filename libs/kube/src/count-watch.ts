@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 
 import { AgentError } from '@agent/contracts'
 import * as z from 'zod'
@@ -11,7 +12,8 @@ const metadataOnly = (kind: string): string =>
 const pageSize = 500
 /** The API server ends a watch after this long; silence much beyond it means a dead connection. */
 const watchSeconds = 240
-const backoffMs = { first: 1_000, most: 30_000 }
+/** Between any two rounds, however they end: an API server must never be asked in a loop. */
+const defaultTiming = { firstWaitMs: 1_000, longestWaitMs: 30_000, steadyMs: 5_000 }
 
 const Metadata = z.object({
   uid: z.string().optional(),
@@ -30,7 +32,7 @@ const Event = z.object({
 export type CountWatch = {
   /** Null until the first list came in. */
   readonly count: number | null
-  /** Why the count may be old; undefined while the watch runs. */
+  /** Why the count may be old; undefined once a watch held for some seconds. */
   readonly problem: AgentError | undefined
 }
 
@@ -40,10 +42,12 @@ export function watchCount(
   path: string,
   signal: AbortSignal,
   random: () => number = Math.random,
+  timing: typeof defaultTiming = defaultTiming,
 ): CountWatch & { done: Promise<void> } {
   const uids = new Set<string>()
   let count: number | null = null
   let problem: AgentError | undefined
+  let waitMs = timing.firstWaitMs
 
   async function list(): Promise<string> {
     const found = new Set<string>()
@@ -52,16 +56,7 @@ export function watchCount(
       const query = `?limit=${pageSize}${page === '' ? '' : `&continue=${encodeURIComponent(page)}`}`
       const accept = metadataOnly('PartialObjectMetadataList')
       const { status, body } = await callKube(api, { path: path + query, accept, signal })
-      if (status === 401 || status === 403) {
-        throw new AgentError('rbac-missing', `the agent may not list ${path} (${status})`)
-      }
-      if (status === 410) return list()
-      if (status !== 200) {
-        throw new AgentError(
-          'api-server-unreachable',
-          `listing ${path} was answered with ${status}`,
-        )
-      }
+      if (status !== 200) throw refused('list', path, status)
       const { items, metadata } = List.parse(body)
       for (const item of items) if (item.metadata.uid !== undefined) found.add(item.metadata.uid)
       page = metadata.continue ?? ''
@@ -88,12 +83,28 @@ export function watchCount(
     })
     if (response.statusCode !== 200) {
       await response.body.dump()
-      return undefined
+      if (response.statusCode === 410) return undefined
+      throw refused('watch', path, response.statusCode)
     }
+    const steady = setTimeout(() => {
+      problem = undefined
+      waitMs = timing.firstWaitMs
+    }, timing.steadyMs)
+    try {
+      return await read(response.body, version)
+    } finally {
+      clearTimeout(steady)
+    }
+  }
+
+  async function read(body: Readable, version: string): Promise<string | undefined> {
     let latest = version
-    for await (const line of createInterface({ input: response.body })) {
+    for await (const line of createInterface({ input: body })) {
       const { type, object } = Event.parse(JSON.parse(line))
-      if (type === 'ERROR') return undefined
+      if (type === 'ERROR') {
+        if (object.code === 410) return undefined
+        throw refused('watch', path, object.code ?? 0)
+      }
       latest = object.metadata?.resourceVersion ?? latest
       const uid = object.metadata?.uid
       if (uid === undefined) continue
@@ -106,20 +117,21 @@ export function watchCount(
 
   async function run(): Promise<void> {
     let version: string | undefined
-    let waitMs = backoffMs.first
     while (!signal.aborted) {
       try {
         version ??= await list()
-        problem = undefined
-        waitMs = backoffMs.first
+        const startedAt = performance.now()
         version = await follow(version)
+        if (performance.now() - startedAt < timing.steadyMs) {
+          throw new AgentError('api-server-unreachable', `the watch of ${path} ended at once`)
+        }
       } catch (error) {
         if (signal.aborted) return
         problem = unanswered(error)
         version = undefined
-        await wait(waitMs * (0.75 + random() * 0.5), signal)
-        waitMs = Math.min(waitMs * 2, backoffMs.most)
       }
+      await wait(waitMs * (1 + random() * 0.5), signal)
+      waitMs = Math.min(waitMs * 2, timing.longestWaitMs)
     }
   }
 
@@ -134,6 +146,12 @@ export function watchCount(
   }
 }
 
+function refused(verb: 'list' | 'watch', path: string, status: number): AgentError {
+  return status === 401 || status === 403
+    ? new AgentError('rbac-missing', `the agent may not ${verb} ${path} (${status})`)
+    : new AgentError('api-server-unreachable', `${verb} of ${path} was answered with ${status}`)
+}
+
 function wait(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -143,5 +161,6 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
     }
     const timer = setTimeout(done, ms)
     signal.addEventListener('abort', done)
+    if (signal.aborted) done()
   })
 }
