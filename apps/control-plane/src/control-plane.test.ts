@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
-import type { Session } from '@agent/streams'
+import { AgentError } from '@agent/contracts'
+import type { Session, Stream } from '@agent/streams'
 import { eventually } from '@agent/testing'
 import { expect, test } from 'vitest'
 
@@ -99,4 +100,32 @@ test('a revoked user gets no more of an answer that waits to be read', async () 
   const client = await startStalledClient(plane, session, token)
   await plane.admin.call('DELETE', `/api/v1/tokens/${id}`)
   expect((await readAll(client)).length).toBeLessThan(answers * body.length)
+})
+
+test('an agent has one canary under way on a connection, and the next when that one is over', async () => {
+  await using plane = await startTestControlPlane()
+  const probes: Stream[] = []
+  const session = await plane.connectAgent('east', (probe) => {
+    probes.push(probe)
+    return { onData() {}, onEnd() {}, onReset() {} }
+  })
+  const tryCanary = (): Promise<string> =>
+    new Promise((resolve) => {
+      const stream = session.open(
+        { kind: 'canary', step: 'request' },
+        { onData() {}, onEnd: () => resolve('ok'), onReset: ({ code }) => resolve(code) },
+      )
+      stream.end()
+    })
+
+  const first = tryCanary()
+  expect(await tryCanary()).toBe('too-many-streams')
+  expect(probes).toHaveLength(1)
+  probes[0]?.end()
+  expect(await first).toBe('ok')
+  const next = tryCanary()
+  await eventually(() => probes[1], { deadlineMs: 2_000, what: 'the next probe' })
+  probes[1]?.reset(new AgentError('timeout', 'no answer'))
+  expect(await next).toBe('timeout')
+  expect(session.stats.streams).toBe(0)
 })

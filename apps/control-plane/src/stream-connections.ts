@@ -63,6 +63,7 @@ export function createStreamConnections(log: Logger): StreamConnections {
     accept(request, raw, head, claims) {
       server.handleUpgrade(request, raw, head, (ws) => {
         const { clusterId } = claims
+        const answerCanary = createCanaryAnswer()
         const { session, closed } = runSession(ws, {
           role: 'listener',
           windows: defaultWindows,
@@ -127,23 +128,44 @@ export function createStreamConnections(log: Logger): StreamConnections {
 }
 
 /** An agent asks whether this connection carries data: we open a probe back on it and pass on what it finds. */
-function answerCanary(session: Session, request: Stream, head: unknown): StreamHandler {
-  const parsed = CanaryOpen.safeParse(head)
-  if (!parsed.success || parsed.data.step !== 'request') {
-    throw new AgentError('protocol', 'an agent may only open canaries', { hop: 'control-plane' })
-  }
-  const open: CanaryOpen = { kind: 'canary', step: 'probe' }
-  const probe = session.open(open, {
-    onHead: (answer) => request.sendHead(FrameType.head, answer as object),
-    onData: (bytes) => probe.consume(bytes.length),
-    onEnd: () => request.end(),
-    onReset: (error) => request.reset(error),
-  })
-  probe.end()
-  return {
-    onData: (bytes) => request.consume(bytes.length),
-    onEnd() {},
-    onReset: (error) => probe.reset(error),
+function createCanaryAnswer() {
+  // An agent could have us open streams without end.
+  let current: Stream | undefined
+  return (session: Session, request: Stream, head: unknown): StreamHandler => {
+    const parsed = CanaryOpen.safeParse(head)
+    if (!parsed.success || parsed.data.step !== 'request') {
+      throw new AgentError('protocol', 'an agent may only open canaries', { hop: 'control-plane' })
+    }
+    if (current !== undefined) {
+      const hop = 'control-plane'
+      throw new AgentError('too-many-streams', 'a canary is under way on this connection', { hop })
+    }
+    const over = (): void => {
+      if (current === probe) current = undefined
+    }
+    const open: CanaryOpen = { kind: 'canary', step: 'probe' }
+    const probe = session.open(open, {
+      onHead: (answer) => request.sendHead(FrameType.head, answer as object),
+      onData: (bytes) => probe.consume(bytes.length),
+      onEnd() {
+        over()
+        request.end()
+      },
+      onReset(error) {
+        over()
+        request.reset(error)
+      },
+    })
+    current = probe
+    probe.end()
+    return {
+      onData: (bytes) => request.consume(bytes.length),
+      onEnd() {},
+      onReset(error) {
+        over()
+        probe.reset(error)
+      },
+    }
   }
 }
 
