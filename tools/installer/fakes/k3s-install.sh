@@ -1,0 +1,14 @@
+#!/bin/sh
+. "$FAKE/fakes/record.sh"
+changes_something
+[ -x "$INSTALL_K3S_BIN_DIR/k3s" ] || exit 1
+mkdir -p "$FAKE/clusters/default/definitions" "$FAKE/clusters/default/classes" "$FAKE/clusters/default/namespaces/default"
+cat >"$INSTALL_K3S_BIN_DIR/k3s-uninstall.sh" <<'UNINSTALL'
+#!/bin/sh
+. "$FAKE/fakes/record.sh"
+changes_something
+rm -rf "$FAKE/clusters/default"
+rm -f "${0%/*}/k3s" "${0%/*}/kubectl" "$0"
+UNINSTALL
+[ -e "$FAKE/bin/kubectl" ] || ln -s "$FAKE/fakes/kubectl" "$INSTALL_K3S_BIN_DIR/kubectl"
+chmod 755 "$INSTALL_K3S_BIN_DIR/k3s-uninstall.sh"
