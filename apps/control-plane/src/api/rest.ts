@@ -2,6 +2,7 @@ import { AgentError } from '@agent/contracts'
 import { Hono } from 'hono'
 import * as z from 'zod'
 
+import { ClusterName } from '../cluster-name.ts'
 import type { Clusters } from '../clusters.ts'
 import type { Access, Users } from '../ports.ts'
 import type { AgentTokenRecord, ClusterRecord, UserTokenRecord } from '../store/records.ts'
@@ -11,12 +12,6 @@ import { createSecret, createTokenId, hashSecret } from '../users/secrets.ts'
 import { mayUse, operatorsGroup } from '../users/users.ts'
 import { createKubeconfig } from './kubeconfig.ts'
 
-const Name = z
-  .string()
-  .max(63)
-  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, {
-    error: 'must be lower case letters, digits, - and .',
-  })
 const Identity = z
   .string()
   .min(1)
@@ -25,10 +20,10 @@ const Identity = z
 const NewUserToken = z.strictObject({
   user: Identity,
   groups: z.array(Identity).max(64).default([]),
-  clusters: z.array(Name).min(1).nullable().default(null),
+  clusters: z.array(ClusterName).min(1).nullable().default(null),
   expiresInSeconds: z.int().min(1).max(315_360_000).nullable().default(null),
 })
-const NewAgentToken = z.strictObject({ cluster: Name.nullable().default(null) })
+const NewAgentToken = z.strictObject({ cluster: ClusterName.nullable().default(null) })
 
 export type RestDeps = {
   users: Users
