@@ -40,7 +40,7 @@ export async function tryControlPlane(check: ControlPlaneCheck): Promise<CheckSt
   let tls: TLSSocket | undefined
   let socket: WebSocket | undefined
 
-  return takeSteps([
+  return await takeSteps([
     { name: 'name', hop: 'connection', run: () => resolveName(first.hostname) },
     {
       name: 'tcp',
@@ -70,7 +70,7 @@ export async function tryControlPlane(check: ControlPlaneCheck): Promise<CheckSt
           return { text: 'the address is plain HTTP', verdict: 'warn', advice: plainAdvice }
         const host = bare(url.hostname)
         const opened = connectTls({
-          socket: tcp as Socket,
+          socket: tcp,
           ...(isIP(host) ? {} : { servername: host }),
           host,
           ...(check.ca === undefined ? {} : { ca: [...rootCertificates, check.ca] }),

@@ -1,4 +1,4 @@
-import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { rootCertificates } from 'node:tls'
 
 import { AgentError } from '@agent/contracts'
@@ -7,6 +7,8 @@ import { getProxyForUrl } from 'proxy-from-env'
 import { WebSocket } from 'ws'
 
 const maxSkewMs = 300_000
+/** Of a refusal’s body, to see who refuses. */
+const maxRefusalCharacters = 16_384
 
 export type DialOptions = {
   /** ws:// or wss:// */
@@ -15,6 +17,7 @@ export type DialOptions = {
   token: string
   /** PEM certificates to trust besides the system’s. */
   ca?: string | undefined
+  /** For the whole dial, with every proxy and handshake on the way. */
   handshakeTimeoutMs?: number
   maxPayloadBytes: number
   headers?: Record<string, string>
@@ -23,36 +26,42 @@ export type DialOptions = {
 
 /**
  * Opens a WebSocket: directly, or through the proxy that HTTPS_PROXY and NO_PROXY name. Rejects with
- * `credentials-refused`, `control-plane-unreachable`, `control-plane-untrusted`, `not-a-websocket`, `clock-skewed` or
- * `unavailable` (with the server's Retry-After).
+ * `credentials-refused`, `control-plane-unreachable`, `control-plane-untrusted`, `not-a-websocket`, `clock-skewed`,
+ * `cancelled` or `unavailable` (with the server's Retry-After).
  */
 export function dialWebSocket(options: DialOptions): Promise<WebSocket> {
   const { url, token, ca, signal, handshakeTimeoutMs = 10_000 } = options
   const isTls = url.startsWith('wss:')
   const proxy = getProxyForUrl(url.replace(/^ws/, 'http'))
   const { promise, resolve, reject } = Promise.withResolvers<WebSocket>()
+  // The connection to a proxy is not the request's until the proxy has answered, so it needs an end of its own.
+  const giveUp = new AbortController()
   const socket = new WebSocket(url, {
     headers: { ...options.headers, authorization: `Bearer ${token}` },
-    handshakeTimeout: handshakeTimeoutMs,
     maxPayload: options.maxPayloadBytes,
     perMessageDeflate: false,
     followRedirects: false,
     ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
-    ...(proxy === '' ? {} : { agent: new HttpsProxyAgent(proxy) }),
+    ...(proxy === '' ? {} : { agent: agentFor(proxy, giveUp.signal, fail) }),
     // Masks keep plain-text middleboxes from misreading bytes (RFC 6455 §10.3); TLS hides them already, and ws
     // skips the work for a mask of zeros.
     ...(isTls ? { generateMask: (mask: Buffer) => void mask.fill(0) } : {}),
   })
-  const onAbort = (): void => {
-    reject(new AgentError('cancelled', 'dialling was cancelled'))
+  function fail(error: AgentError): void {
+    reject(error)
+    giveUp.abort()
     socket.terminate()
   }
-  socket.on('unexpected-response', (request: ClientRequest, response: IncomingMessage) => {
-    response.resume()
-    reject(refusal(response))
-    request.destroy()
+  // ws knows a time limit for its own socket only, and behind a proxy there is none for a long time.
+  const timer = setTimeout(() => {
+    const reason = `nothing in ${handshakeTimeoutMs} ms`
+    fail(dialError(new Error(reason), url, proxy))
+  }, handshakeTimeoutMs)
+  const onAbort = (): void => fail(new AgentError('cancelled', 'dialling was cancelled'))
+  socket.on('unexpected-response', (_request: ClientRequest, response: IncomingMessage) => {
+    void refusal(response).then(fail)
   })
-  socket.once('error', (error: NodeJS.ErrnoException) => reject(dialError(error, url, proxy)))
+  socket.once('error', (error: NodeJS.ErrnoException) => fail(dialError(error, url, proxy)))
   socket.once('open', () => {
     socket.removeAllListeners('unexpected-response')
     resolve(socket)
@@ -61,19 +70,46 @@ export function dialWebSocket(options: DialOptions): Promise<WebSocket> {
   socket.on('error', () => {})
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()
-  return promise.finally(() => signal.removeEventListener('abort', onAbort))
+  return promise.finally(() => {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
+  })
 }
 
-function refusal(response: IncomingMessage): AgentError {
+/** Connects through an HTTP proxy; what the proxy itself answers must not pass for the control plane's answer. */
+function agentFor(proxy: string, signal: AbortSignal, fail: (error: AgentError) => void): Agent {
+  const agent = new HttpsProxyAgent(proxy, { signal })
+  agent.on('proxyConnect', ({ statusCode }: { statusCode: number }) => {
+    if (statusCode === 200) return
+    const { host } = new URL(proxy)
+    fail(
+      new AgentError(
+        'control-plane-unreachable',
+        `the proxy ${host} answered ${statusCode} to CONNECT`,
+      ),
+    )
+  })
+  return agent
+}
+
+async function refusal(response: IncomingMessage): Promise<AgentError> {
   const status = response.statusCode ?? 0
-  const skew = skewOf(response.headers.date)
   if (status === 401 || status === 403) {
+    const skew = skewOf(response.headers.date)
     if (skew !== undefined) return skew
+    // A firewall's 403 must not end the agent: only the control plane knows its credentials, and it answers in JSON.
+    if (await isControlPlanes(response, status)) {
+      return new AgentError(
+        'credentials-refused',
+        `the control plane refused the credential (${status})`,
+      )
+    }
     return new AgentError(
-      'credentials-refused',
-      `the control plane refused the credential (${status})`,
+      'not-a-websocket',
+      `something before the control plane answered ${status} instead of a WebSocket`,
     )
   }
+  response.resume()
   if (status === 429 || status === 503) {
     const seconds = Number(response.headers['retry-after'])
     return new AgentError('unavailable', `the control plane is busy (${status})`, {
@@ -81,6 +117,21 @@ function refusal(response: IncomingMessage): AgentError {
     })
   }
   return new AgentError('not-a-websocket', `the address answered ${status} instead of a WebSocket`)
+}
+
+/** The control plane refuses with a Kubernetes `Status` that repeats the HTTP status. */
+async function isControlPlanes(response: IncomingMessage, status: number): Promise<boolean> {
+  let text = ''
+  try {
+    for await (const chunk of response.setEncoding('utf8')) {
+      text += chunk
+      if (text.length > maxRefusalCharacters) return false
+    }
+    const body = JSON.parse(text) as { kind?: unknown; code?: unknown } | null
+    return body?.kind === 'Status' && body.code === status
+  } catch {
+    return false
+  }
 }
 
 function skewOf(date: string | undefined): AgentError | undefined {
