@@ -1,7 +1,17 @@
 import type { CallOptions } from './system.ts'
 
-/** One call that is made twice, direct and through the tunnel. `{twin}` is another name on each way. */
-export type Case = CallOptions & { name: string }
+/**
+ * One call that is made twice, direct and through the tunnel. `{twin}` is another name on each way. Both answers must
+ * match `holds`, where two that are alike could mean that nothing was tried.
+ */
+export type Case = CallOptions & { name: string; holds?: RegExp }
+
+/** Lists that are read page by page, each way following the tokens that it was given. */
+export const paged = [
+  '/api/v1/pods',
+  '/api/v1/namespaces',
+  '/apis/rbac.authorization.k8s.io/v1/clusterroles?labelSelector=kubernetes.io%2Fbootstrapping',
+]
 
 const table = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json'
 const partial = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io'
@@ -87,11 +97,41 @@ const odd: Case[] = [
   ],
 ].map(([name, path]) => ({ name: name as string, path: path as string }))
 
-function configMap(name: string, data: object = { a: '1' }): string {
+/** They end by themselves; the pods of `shop` do not change meanwhile. */
+const watches: Case[] = [
+  {
+    name: 'a watch that may have bookmarks, from the start',
+    path: '/api/v1/namespaces/shop/pods?watch=1&allowWatchBookmarks=true&timeoutSeconds=2',
+    holds: /"type":"ADDED".*"name":"web-0"/s,
+  },
+  {
+    name: 'a watch that says with a bookmark where its first events end',
+    path: '/api/v1/namespaces/shop/pods?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=2',
+    holds: /"type":"ADDED".*"type":"BOOKMARK".*initial-events-end/s,
+  },
+  {
+    name: 'a watch as a table',
+    path: '/api/v1/namespaces/shop/pods?watch=1&timeoutSeconds=1',
+    headers: { accept: table },
+    holds: /"type":"ADDED".*"kind":"Table"/s,
+  },
+  {
+    name: 'a watch in protobuf',
+    path: '/api/v1/namespaces/shop/pods?watch=1&timeoutSeconds=1',
+    headers: { accept: `${protobuf};stream=watch` },
+    holds: /ADDED.*web-0/s,
+  },
+  {
+    name: 'a watch for nobody',
+    path: '/api/v1/namespaces/shop/pods?watch=1&labelSelector=app%3Dnone&timeoutSeconds=1',
+  },
+]
+
+function configMap(name: string, data: object = { a: '1' }, batch = 'none'): string {
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: { name, labels: { case: 'yes' } },
+    metadata: { name, labels: { case: 'yes', batch } },
     data,
   })
 }
@@ -225,11 +265,41 @@ const writes: Case[] = [
   { name: 'a delete', method: 'DELETE', path: `${core}/configmaps/{twin}` },
   { name: 'a delete of nothing', method: 'DELETE', path: `${core}/configmaps/{twin}` },
   {
-    name: 'a delete of a collection',
+    name: 'a delete of a collection of nothing',
     method: 'DELETE',
     path: `${core}/configmaps?labelSelector=case%3Dno-such`,
+    holds: /"items":\[\]/,
+  },
+  ...['first', 'second'].map((which) => ({
+    name: `a create of the ${which} of two`,
+    method: 'POST',
+    path: `${core}/configmaps`,
+    headers: json,
+    body: configMap(`{twin}-${which}`, { which }, '{twin}'),
+  })),
+  {
+    name: 'a list of the two',
+    path: `${core}/configmaps?labelSelector=batch%3D{twin}`,
+    holds: /-first".*-second"/s,
+  },
+  {
+    name: 'a dry-run delete of a collection',
+    method: 'DELETE',
+    path: `${core}/configmaps?labelSelector=batch%3D{twin}&dryRun=All`,
+    holds: /-first".*-second"/s,
+  },
+  {
+    name: 'a delete of a collection of two',
+    method: 'DELETE',
+    path: `${core}/configmaps?labelSelector=batch%3D{twin}`,
+    holds: /-first".*-second"/s,
+  },
+  {
+    name: 'a list of what is left of the two',
+    path: `${core}/configmaps?labelSelector=batch%3D{twin}`,
+    holds: /"items":\[\]/,
   },
 ]
 
 /** All calls, in the order in which they are made: later ones see what earlier ones did. */
-export const cases: Case[] = [...reads, ...gets, ...odd, ...writes]
+export const cases: Case[] = [...reads, ...gets, ...odd, ...watches, ...writes]
