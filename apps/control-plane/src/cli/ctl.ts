@@ -1,9 +1,8 @@
-import { writeFile } from 'node:fs/promises'
-
 import { AgentError } from '@agent/contracts'
 import { Command, Option } from 'commander'
 
 import { createKubeconfig } from '../api/kubeconfig.ts'
+import { replaceFile } from '../replace-file.ts'
 import { type Client, createClient } from './client.ts'
 
 type Global = { url: string; caFile?: string; tokenFile: string; output: 'json' | 'table' }
@@ -126,7 +125,7 @@ async function printKubeconfig(
   })
   const text = `${JSON.stringify(kubeconfig, null, 2)}\n`
   if (options.out === undefined) process.stdout.write(text)
-  else await writeFile(options.out, text, { mode: 0o600 })
+  else await replaceFile(options.out, text)
 }
 
 const units: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 }

@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 
 import { AgentError } from '@agent/contracts'
 import type { Logger } from 'pino'
+
+import { replaceFile } from '../replace-file.ts'
 
 const restart = { firstMs: 200, mostMs: 5_000 }
 const stopGraceMs = 5_000
@@ -33,7 +35,7 @@ export async function startNatsChild(options: {
     'max_payload: 1MB',
     `pid_file: ${JSON.stringify(pidFile)}`,
   ]
-  await writeFile(config, `${lines.join('\n')}\n`, { mode: 0o600 })
+  await replaceFile(config, `${lines.join('\n')}\n`)
 
   let child: ChildProcess | undefined
   let isStopping = false
@@ -108,7 +110,7 @@ async function keepToken(file: string): Promise<string> {
     return (await readFile(file, 'utf8')).trim()
   } catch {
     const token = randomBytes(32).toString('base64url')
-    await writeFile(file, token, { mode: 0o600 })
+    await replaceFile(file, token)
     return token
   }
 }
