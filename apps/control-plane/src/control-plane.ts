@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { AgentError } from '@agent/contracts'
@@ -10,6 +10,7 @@ import { createClusters } from './clusters.ts'
 import type { Config } from './config.ts'
 import { createKubectlEndpoint } from './kubectl/endpoint.ts'
 import { createControlPlaneMetrics } from './metrics.ts'
+import { replaceFile } from './replace-file.ts'
 import { prepareServerEnd } from './server-end.ts'
 import { createApiServer, listen } from './server.ts'
 import { startNatsChild } from './store/nats-child.ts'
@@ -17,6 +18,7 @@ import { AgentTokenRecord, ClusterRecord, UserTokenRecord } from './store/record
 import { type Bucket, openStore } from './store/store.ts'
 import { createStreamConnections } from './stream-connections.ts'
 import { createTickets } from './tickets.ts'
+import { followTls } from './tls-reload.ts'
 import { keepGeneratedTls, readGivenTls, type ServingTls } from './tls.ts'
 import { createSecret, createTokenId, hashSecret } from './users/secrets.ts'
 import { followTokenFile } from './users/static-tokens.ts'
@@ -45,7 +47,8 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
 
   const publicUrl =
     config.CONTROL_PLANE_PUBLIC_URL ?? `https://localhost:${config.CONTROL_PLANE_PORT}`
-  const tls = await servingTls(config, publicUrl)
+  const readTls = (): Promise<ServingTls> => servingTls(config, publicUrl)
+  const tls = await readTls()
   const staticTokens = scope.use(await followTokenFile(config.CONTROL_PLANE_TOKENS_FILE, log))
   const users = scope.use(createUsers(userTokens, () => staticTokens.records))
   const connections = createStreamConnections(log)
@@ -101,6 +104,7 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
   const serverEnd = prepareServerEnd(server)
   const port = await listen(server, config.CONTROL_PLANE_HOST, config.CONTROL_PLANE_PORT)
   log.info({ port, publicUrl }, 'listening')
+  void followTls(server, tls, readTls, { log, signal: sidecar.signal })
   const report = (): void => {
     const facts = { agents: agents.connections, streamConnections: connections.count }
     if (store.connected) status.report('ok', '', facts)
@@ -137,7 +141,7 @@ async function servingTls(config: Config, publicUrl: string): Promise<ServingTls
 async function createFirstAdmin(file: string, tokens: Bucket<UserTokenRecord>): Promise<void> {
   if (!tokens.values().next().done) return
   const secret = createSecret('pat')
-  await writeFile(file, `${secret}\n`, { mode: 0o600 })
+  await replaceFile(file, `${secret}\n`)
   await tokens.put(hashSecret(secret), {
     id: createTokenId(),
     hash: hashSecret(secret),

@@ -13,6 +13,7 @@ import { statusBody } from './kube-status.ts'
 import type { KubectlEndpoint } from './kubectl/endpoint.ts'
 import type { StreamConnections } from './stream-connections.ts'
 import type { Tickets } from './tickets.ts'
+import { secureOptions } from './tls-reload.ts'
 import type { ServingTls } from './tls.ts'
 import { bearerOf } from './users/secrets.ts'
 
@@ -32,9 +33,7 @@ export type ServerDeps = {
 export function createApiServer(deps: ServerDeps): Server {
   const rest = getRequestListener(deps.rest.fetch)
   const server = createServer({
-    cert: deps.tls.cert,
-    key: deps.tls.key,
-    minVersion: 'TLSv1.2',
+    ...secureOptions(deps.tls),
     // SPDY and WebSocket upgrades need HTTP/1.1; clients that could speak HTTP/2 are told here.
     ALPNProtocols: ['http/1.1'],
     maxHeaderSize: maxHeaderBytes,

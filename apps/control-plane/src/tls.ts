@@ -1,9 +1,10 @@
 import 'reflect-metadata'
-import { webcrypto } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { createPrivateKey, webcrypto, X509Certificate as Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
 
 import { AgentError } from '@agent/contracts'
 import {
@@ -17,6 +18,8 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509'
+
+import { replaceFile } from './replace-file.ts'
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const dayMs = 86_400_000
@@ -35,28 +38,49 @@ export async function readGivenTls(certFile: string, keyFile: string): Promise<S
       throw new AgentError('config-invalid', `${setting}: cannot read ${file}`, { cause })
     }
   }
-  return {
-    cert: await read('CONTROL_PLANE_TLS_CERT_FILE', certFile),
-    key: await read('CONTROL_PLANE_TLS_KEY_FILE', keyFile),
-    ca: undefined,
+  const cert = await read('CONTROL_PLANE_TLS_CERT_FILE', certFile)
+  const key = await read('CONTROL_PLANE_TLS_KEY_FILE', keyFile)
+  try {
+    createSecureContext({ cert, key })
+  } catch (cause) {
+    throw new AgentError(
+      'config-invalid',
+      `CONTROL_PLANE_TLS_CERT_FILE, CONTROL_PLANE_TLS_KEY_FILE: ${certFile} and ${keyFile} are not a PEM certificate and its key`,
+      { cause },
+    )
   }
+  return { cert, key, ca: undefined }
 }
 
-/** The generated certificate in the data directory: kept while it is good, renewed under the same CA. */
+/**
+ * The generated certificate in the data directory: kept while it is good, renewed under the same CA. A new CA would
+ * shut out every agent and kubeconfig, so it is only made where there is none; half of one throws `config-invalid`.
+ */
 export async function keepGeneratedTls(dir: string, hosts: string[]): Promise<ServingTls> {
   const names = [...new Set(['localhost', '127.0.0.1', '::1', hostname(), ...hosts])]
   const file = (name: string): string => join(dir, name)
-  const kept = await readAll([file('ca.crt'), file('ca.key'), file('tls.crt'), file('tls.key')])
-  if (kept !== undefined) {
-    const [ca, , cert, key] = kept as [string, string, string, string]
-    if (isGood(cert, names)) return { cert, key, ca }
+  const [ca, caKey, cert, key] = await Promise.all(
+    ['ca.crt', 'ca.key', 'tls.crt', 'tls.key'].map((name) => readIfThere(file(name))),
+  )
+  if (ca !== undefined && cert !== undefined && key !== undefined && isGood(cert, key, ca, names)) {
+    return { cert, key, ca }
   }
-  const authority = kept === undefined ? await createAuthority() : await loadAuthority(kept)
+  if ((ca === undefined) !== (caKey === undefined)) {
+    const missing = file(ca === undefined ? 'ca.crt' : 'ca.key')
+    throw new AgentError(
+      'config-invalid',
+      `CONTROL_PLANE_DATA_DIR: ${missing} is missing: put it back, or delete the other half for a new CA`,
+    )
+  }
+  const isNew = ca === undefined || caKey === undefined
+  const authority = isNew ? await createAuthority() : await loadAuthority(ca, caKey)
   const serving = await createServing(authority, names)
-  await writeFile(file('ca.key'), authority.keyPem, { mode: 0o600 })
-  await writeFile(file('ca.crt'), authority.certPem)
-  await writeFile(file('tls.key'), serving.key, { mode: 0o600 })
-  await writeFile(file('tls.crt'), serving.cert)
+  if (isNew) {
+    await replaceFile(file('ca.key'), authority.keyPem)
+    await replaceFile(file('ca.crt'), authority.certPem, 0o644)
+  }
+  await replaceFile(file('tls.key'), serving.key)
+  await replaceFile(file('tls.crt'), serving.cert, 0o644)
   return { ...serving, ca: authority.certPem }
 }
 
@@ -84,8 +108,7 @@ async function createAuthority(): Promise<Authority> {
   return { certificate, certPem: certificate.toString('pem'), key: keys.privateKey, keyPem }
 }
 
-async function loadAuthority(kept: string[]): Promise<Authority> {
-  const [certPem, keyPem] = kept as [string, string]
+async function loadAuthority(certPem: string, keyPem: string): Promise<Authority> {
   const der = PemConverter.decodeFirst(keyPem)
   const key = await webcrypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign'])
   return { certificate: new X509Certificate(certPem), certPem, key, keyPem }
@@ -120,7 +143,14 @@ async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
   return `${PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`
 }
 
-function isGood(pem: string, names: string[]): boolean {
+function isGood(pem: string, key: string, ca: string, names: string[]): boolean {
+  try {
+    const certificate = new Certificate(pem)
+    if (!certificate.checkPrivateKey(createPrivateKey(key))) return false
+    if (!certificate.verify(new Certificate(ca).publicKey)) return false
+  } catch {
+    return false
+  }
   const certificate = new X509Certificate(pem)
   if (certificate.notAfter.getTime() - Date.now() < renewBeforeMs) return false
   const alternative = certificate.getExtension(SubjectAlternativeNameExtension)
@@ -128,10 +158,11 @@ function isGood(pem: string, names: string[]): boolean {
   return names.every((name) => present.has(name))
 }
 
-async function readAll(files: string[]): Promise<string[] | undefined> {
+async function readIfThere(file: string): Promise<string | undefined> {
   try {
-    return await Promise.all(files.map((file) => readFile(file, 'utf8')))
-  } catch {
-    return undefined
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new AgentError('config-invalid', `CONTROL_PLANE_DATA_DIR: cannot read ${file}`, { cause })
   }
 }
