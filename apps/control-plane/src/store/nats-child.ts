@@ -46,30 +46,40 @@ export async function startNatsChild(options: {
 
   function run(): void {
     const since = performance.now()
-    child = spawn(program, ['-c', config], { stdio: 'ignore' })
-    child.once('error', (cause: NodeJS.ErrnoException) => {
-      failedFirst.reject(
-        new AgentError(
-          'config-invalid',
-          `CONTROL_PLANE_NATS_BIN: cannot run ${program} (${cause.code})`,
-          {
-            cause,
-          },
-        ),
-      )
-    })
-    child.once('exit', (code, killedBy) => {
+    const over = (facts: object): void => {
       child = undefined
       if (isStopping) return
       if (performance.now() - since > 10_000) waitMs = restart.firstMs
-      log.warn({ code, killedBy, waitMs }, 'nats-server died, starting it again')
+      log.warn({ ...facts, waitMs }, 'nats-server is gone, starting it again')
       timer = setTimeout(run, waitMs * (0.75 + Math.random() * 0.5))
       waitMs = Math.min(waitMs * 2, restart.mostMs)
-    })
+    }
+    const notStarted = (cause: NodeJS.ErrnoException): void => {
+      const message = `CONTROL_PLANE_NATS_BIN: cannot run ${program} (${cause.code})`
+      failedFirst.reject(new AgentError('config-invalid', message, { cause }))
+      over({ reason: message })
+    }
+    try {
+      const started = spawn(program, ['-c', config], { stdio: 'ignore' })
+      child = started
+      // A program that is not there, say in the middle of an upgrade, has no 'exit'.
+      started.on('error', (cause) => {
+        if (started.pid === undefined) notStarted(cause)
+      })
+      started.once('exit', (code, killedBy) => over({ code, killedBy }))
+    } catch (cause) {
+      notStarted(cause as NodeJS.ErrnoException)
+    }
   }
 
   run()
-  await Promise.race([failedFirst.promise, new Promise((resolve) => setImmediate(resolve))])
+  try {
+    await Promise.race([failedFirst.promise, new Promise((resolve) => setImmediate(resolve))])
+  } catch (error) {
+    isStopping = true
+    clearTimeout(timer)
+    throw error
+  }
   return {
     url: `nats://127.0.0.1:${port}`,
     token,
