@@ -8,7 +8,7 @@ import {
 
 /** How a sidecar says how it is. */
 export type StatusReporter = {
-  /** Sets the state; `reason` says why it is not ok, in words for a person. */
+  /** Sets the state; `reason` says why it is not ok, in words for a person. After `stopping` nothing changes any more. */
   report(state: SidecarState, reason?: string, facts?: StatusReport['facts']): void
   /** Nothing can help but a person: ends the process with a clear message and exit code 1. */
   fatal(error: AgentError): void
@@ -39,6 +39,8 @@ export function createStatus(
       return current
     },
     report(state, reason = '', facts = current.facts) {
+      // Timers of a sidecar that drains still run, and what they find must not make it ready again.
+      if (current.state === 'stopping') return
       const isNews = state !== current.state || reason !== current.reason
       const since = state === current.state ? current.since : new Date().toISOString()
       current = { ...current, state, reason, since, facts }
