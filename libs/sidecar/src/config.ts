@@ -34,16 +34,33 @@ export function readConfig<S extends z.ZodType>(
   schema: S,
   environment: Record<string, string | undefined>,
 ): z.output<S> {
+  return read([schema], environment) as z.output<S>
+}
+
+/** Reads a sidecar's own settings and the common ones, and names the problems of both at once. */
+export function readSidecarConfig<S extends z.ZodType>(
+  schema: S,
+  environment: Record<string, string | undefined>,
+): z.output<S> & CommonConfig {
+  return read([schema, CommonConfig], environment) as z.output<S> & CommonConfig
+}
+
+function read(schemas: z.ZodType[], environment: Record<string, string | undefined>): object {
   // An empty variable is how a manifest says "not set".
   const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
-  const parsed = schema.safeParse(set)
-  if (parsed.success) return parsed.data
-  const problems = parsed.error.issues.map((issue) => {
-    const name = issue.path.join('.') || 'settings'
-    const isMissing = issue.code === 'invalid_type' && set[name] === undefined
-    return `  ${name}: ${isMissing ? 'is required' : describe(issue)}`
-  })
-  throw new AgentError('config-invalid', `invalid configuration:\n${problems.join('\n')}`)
+  const config: object = {}
+  const problems = new Set<string>()
+  for (const schema of schemas) {
+    const parsed = schema.safeParse(set)
+    Object.assign(config, parsed.data)
+    for (const issue of parsed.error?.issues ?? []) {
+      const name = issue.path.join('.') || 'settings'
+      const isMissing = issue.code === 'invalid_type' && set[name] === undefined
+      problems.add(`  ${name}: ${isMissing ? 'is required' : describe(issue)}`)
+    }
+  }
+  if (problems.size === 0) return config
+  throw new AgentError('config-invalid', `invalid configuration:\n${[...problems].join('\n')}`)
 }
 
 /** zod's own words name the rule, never the value, except where they list allowed ones. */

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 
+import { AgentError } from '@agent/contracts'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import type { Registry } from 'prom-client'
@@ -20,14 +21,18 @@ export function createHealthApp(status: Pick<StatusReporter, 'current'>, metrics
   return app
 }
 
-/** Serves the health endpoints; resolves once the port is bound. */
+/** Serves the health endpoints; resolves once the port is bound, `config-invalid` where it cannot be. */
 export async function serveHealth(
   app: Hono,
   address: { host: string; port: number },
 ): Promise<AsyncDisposable & { port: number }> {
   const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()
   const server = serve({ fetch: app.fetch, hostname: address.host, port: address.port }, resolve)
-  server.once('error', reject)
+  server.once('error', (cause: NodeJS.ErrnoException) => {
+    const where = `${address.host}:${address.port}`
+    const text = `HEALTH_HOST / HEALTH_PORT: cannot listen on ${where} (${cause.code})`
+    reject(new AgentError('config-invalid', text, { cause }))
+  })
   const { port } = await promise
   return {
     port,

@@ -9,8 +9,9 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import type * as z from 'zod'
 
 import { registerBusMetrics } from './bus-metrics.ts'
-import { CommonConfig, readConfig } from './config.ts'
+import { type CommonConfig, readSidecarConfig } from './config.ts'
 import { createHealthApp, serveHealth } from './health.ts'
+import { createLogOutput } from './log-output.ts'
 import { createLogTap } from './log-tap.ts'
 import { createStatus, type StatusReporter } from './status.ts'
 import { serveMetrics } from './telemetry.ts'
@@ -57,10 +58,9 @@ export async function runSidecar<S extends z.ZodType>(options: SidecarOptions<S>
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
   try {
-    const common = readConfig(CommonConfig, process.env)
-    const config = readConfig(options.config, process.env)
-    graceMs = common.SHUTDOWN_GRACE_SECONDS * 1_000
-    process.exitCode = await live(options, { ...(config as object), ...common } as never, stopping)
+    const config = readSidecarConfig(options.config, process.env)
+    graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
+    process.exitCode = await live(options, config as never, stopping)
   } catch (error) {
     // Before there is a logger, and when there is none to trust any more.
     const { message, advice, code } = AgentError.from(error, 'client')
@@ -78,8 +78,8 @@ async function live<C>(
   stopping: AbortController,
 ): Promise<number> {
   const instance = config.PIPEOPS_INSTANCE ?? `${hostname()}-${process.pid}`
-  const destination = pino.destination({ sync: false, minLength: 4_096 })
-  const flusher = setInterval(() => destination.flush(), 250)
+  const metrics = new Registry()
+  const output = createLogOutput(metrics)
   const tap = createLogTap()
   const log = pino(
     {
@@ -91,12 +91,11 @@ async function live<C>(
     },
     {
       write(line: string) {
-        destination.write(line)
+        output.write(line)
         tap.write(line)
       },
     },
   )
-  const metrics = new Registry()
   collectDefaultMetrics({ register: metrics })
   let failure: AgentError | undefined
   const status = createStatus({ name, instance, version }, (error) => {
@@ -166,8 +165,7 @@ async function live<C>(
       'gave up',
     )
   }
-  clearInterval(flusher)
-  destination.flushSync()
+  await output.close()
   return failure === undefined ? 0 : failure.code === 'config-invalid' ? 2 : 1
 }
 
