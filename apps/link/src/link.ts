@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 
+import { tryControlPlane } from '@agent/checks'
 import {
   AgentError,
   checkControlPlane,
@@ -14,7 +15,7 @@ import {
 } from '@agent/contracts'
 import { openApiServer } from '@agent/kube'
 import { pause, readSecret, type Sidecar } from '@agent/sidecar'
-import { connections, createBackoff, dialWebSocket, tryControlPlane } from '@agent/uplink'
+import { connections, createBackoff, dialWebSocket } from '@agent/uplink'
 
 import type { Config } from './config.ts'
 import { followCluster, heartbeatOf } from './heartbeat.ts'

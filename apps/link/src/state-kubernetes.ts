@@ -31,12 +31,13 @@ export function createKubernetesState(
         clusterToken: decode(secret?.['cluster_token']),
       }
     },
-    async claim({ agentId }: State) {
-      await ids.claim({ agent_id: agentId })
-      const kept = await this.load()
-      // The object was there, without an id in it.
-      if (kept === undefined) await ids.merge({ agent_id: agentId })
-      return (await this.load()) as State
+    async claim(state: State) {
+      const data = await ids.merge({ agent_id: state.agentId }, { onlyNew: true })
+      return {
+        ...state,
+        agentId: data['agent_id'] as string,
+        clusterId: data['cluster_id'] ?? null,
+      }
     },
     async save({ agentId, clusterId, clusterToken }: State) {
       await ids.merge({
@@ -81,19 +82,22 @@ function createObject(api: ApiServer, collection: string, kind: string, name: st
   }
   return {
     read: async () => (await get())?.data,
-    /** Creates the object, or leaves the one that is there. */
-    async claim(data: Record<string, string>): Promise<void> {
-      const status = await create(data)
-      if (status >= 300 && status !== 409) throw refused('create', status)
-    },
-    /** Sets these keys and leaves all others; another writer in between is read again. */
-    async merge(values: Record<string, string>): Promise<void> {
+    /**
+     * Sets these keys and leaves all others; another writer in between is read again. `onlyNew` leaves keys that are
+     * there, whatever their value. Returns the data as it is then.
+     */
+    async merge(
+      values: Record<string, string>,
+      { onlyNew = false } = {},
+    ): Promise<Record<string, string>> {
       for (let attempt = 0; attempt < maxConflicts; attempt++) {
         const current = await get()
-        const isSame = Object.entries(values).every(([key, value]) => current?.data[key] === value)
-        if (current !== undefined && isSame) return
+        const isDone = Object.entries(values).every(([key, value]) =>
+          onlyNew ? current?.data[key] !== undefined : current?.data[key] === value,
+        )
+        if (current !== undefined && isDone) return current.data
         const status = await (current === undefined ? create(values) : patch(current, values))
-        if (status < 300) return
+        if (status < 300) return { ...current?.data, ...values }
         if (status !== 409) throw refused('write', status)
       }
       throw new AgentError('conflict', `${kind} ${name} keeps being changed by someone else`, {

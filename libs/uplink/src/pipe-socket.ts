@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 
 import { AgentError, type Hop } from '@agent/contracts'
-import type { Stream, StreamHandler } from '@agent/streams'
+import { compactBytes, type Stream, type StreamHandler } from '@agent/streams'
 
 /** How long the far side may take to close once the socket here closed in good order. */
 const closeGraceMs = 10_000
@@ -66,7 +66,10 @@ export function pipeSocket(stream: Stream, socket: Duplex, options: PipeOptions)
   return {
     onData(bytes) {
       options.onBytes?.(bytes.length, 0)
-      if (state === 'socket-closed' || socket.write(bytes)) stream.consume(bytes.length)
+      if (state === 'socket-closed') return stream.consume(bytes.length)
+      // Behind what the socket has not taken yet they will wait, and must not keep their whole message meanwhile.
+      const isFree = socket.writableLength === 0
+      if (socket.write(isFree ? bytes : compactBytes(bytes))) stream.consume(bytes.length)
       else owedBytes += bytes.length
     },
     onEnd() {

@@ -2,13 +2,13 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
 import { createPidFile, freePorts } from '@agent/cluster'
 import { type Progress, resolveTools } from '@agent/toolbox'
 
 import { nodeFlags } from './node-flags.ts'
+import { createStackHealth } from './stack-health.ts'
 import { type Supervised, supervise } from './supervisor.ts'
 
 const run = promisify(execFile)
@@ -28,7 +28,7 @@ export type StackOptions = {
   proxies?: number
   progress?: Progress
   /** More environment for single processes. */
-  env?: Partial<Record<'control-plane' | 'link' | 'proxy', Record<string, string>>>
+  env?: Partial<Record<'control-plane' | 'link' | 'proxy' | 'console', Record<string, string>>>
   /** What the agent dials instead of the control plane: a path through faults. */
   agentDials?(controlPlanePort: number): Promise<number>
   controlPlanePort?: number
@@ -47,6 +47,9 @@ export type Stack = AsyncDisposable & {
   processes: ReadonlyMap<string, Supervised>
   /** Calls the control plane's command line and returns what it printed. */
   ctl(...args: string[]): Promise<unknown>
+  /** The diagnostics console, from this machine; the token in the file opens it. */
+  consoleUrl: string
+  consoleTokenFile: string
   readyz(name: string): Promise<{ status: number; state: string; reason: string }>
   metrics(name: string): Promise<string>
   /** Resolves when every process says that it is ready; rejects saying which one is not, and why. */
@@ -70,14 +73,17 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     pidFile.write(pids).catch(() => {})
   }
   const health = new Map<string, number>()
-  const freed = await freePorts(4 + proxies)
-  const [busPort, freePort, controlPlaneHealth, linkHealth, ...proxyHealth] = freed as [
-    number,
-    number,
-    number,
-    number,
-    ...number[],
-  ]
+  const stackHealth = createStackHealth(health, processes)
+  const freed = await freePorts(6 + proxies)
+  const [
+    busPort,
+    freePort,
+    controlPlaneHealth,
+    linkHealth,
+    consoleHealth,
+    consolePort,
+    ...proxyHealth
+  ] = freed as [number, number, number, number, number, number, ...number[]]
   const port = options.controlPlanePort ?? freePort
 
   function start(
@@ -122,7 +128,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ? {}
       : { CONTROL_PLANE_PUBLIC_URL: `https://localhost:${await options.agentDials(port)}` }),
   })
-  await untilReady(readyMs)
+  await stackHealth.untilReady(readyMs)
   const caFile = join(dataDir, 'ca.crt')
   async function ctl(...args: string[]): Promise<unknown> {
     const { stdout } = await run(
@@ -181,45 +187,32 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     })
   }
 
-  async function readyz(name: string): Promise<{ status: number; state: string; reason: string }> {
-    try {
-      const answer = await fetch(`http://127.0.0.1:${health.get(name)}/readyz`, {
-        signal: AbortSignal.timeout(2_000),
-      })
-      return {
-        status: answer.status,
-        ...((await answer.json()) as { state: string; reason: string }),
-      }
-    } catch {
-      return { status: 0, state: 'down', reason: 'it does not answer' }
-    }
-  }
-  /** The metrics of a process; none for one that is no app of ours. */
-  async function metrics(name: string): Promise<string> {
-    const healthPort = health.get(name)
-    if (healthPort === undefined) return ''
-    const answer = await fetch(`http://127.0.0.1:${healthPort}/metrics`, {
-      signal: AbortSignal.timeout(2_000),
-    })
-    return answer.text()
-  }
-  async function untilReady(deadlineMs = readyMs): Promise<void> {
-    const deadline = performance.now() + deadlineMs
-    for (const name of health.keys()) {
-      for (;;) {
-        const { status, state, reason } = await readyz(name)
-        if (status === 200) break
-        const child = processes.get(name) as Supervised
-        const isHopeless = child.restarts > 2
-        if (isHopeless || performance.now() > deadline) {
-          throw new Error(`${name} is not ready (${state}): ${reason}\n${await child.tail()}`)
-        }
-        await delay(100)
-      }
-    }
-  }
+  const consoleTokenFile = join(dir, 'console.token')
+  await writeFile(consoleTokenFile, randomBytes(24).toString('base64url'), { mode: 0o600 })
+  startApp('console', 'console', consoleHealth, {
+    BUS_URL: agent.BUS_URL,
+    BUS_TOKEN_FILE: busTokenFile,
+    PIPEOPS_HOST: '127.0.0.1',
+    PIPEOPS_PORT: String(consolePort),
+    CONSOLE_TOKEN_FILE: consoleTokenFile,
+    ...env.console,
+  })
 
-  await untilReady(readyMs)
+  await writeFile(
+    join(dir, 'doctor.json'),
+    JSON.stringify({
+      ...kubeEnvironment(cluster),
+      PIPEOPS_API_URL: `https://localhost:${agentPort}`,
+      PIPEOPS_TOKEN_FILE: agentTokenFile,
+      PIPEOPS_CA_FILE: caFile,
+      PROXY_IMPERSONATE: 'kubeconfig' in cluster ? 'false' : 'true',
+      CONSOLE_URL: `http://127.0.0.1:${consolePort}`,
+      CONSOLE_TOKEN_FILE: consoleTokenFile,
+    }),
+    { mode: 0o600 },
+  )
+
+  await stackHealth.untilReady(readyMs)
   const kubeconfig = join(dir, 'kubeconfig')
   await ctl(
     'kubeconfig',
@@ -239,14 +232,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   return {
     controlPlaneUrl,
     caFile,
+    consoleUrl: `http://127.0.0.1:${consolePort}`,
+    consoleTokenFile,
     kubeconfig,
     clusterName,
     userToken: users[0].user.token,
     processes,
     ctl,
-    readyz,
-    metrics,
-    untilReady,
+    readyz: stackHealth.readyz,
+    metrics: stackHealth.metrics,
+    untilReady: (deadlineMs = readyMs) => stackHealth.untilReady(deadlineMs),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

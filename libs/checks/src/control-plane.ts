@@ -3,11 +3,11 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, rootCertificates, type TLSSocket } from 'node:tls'
 
 import { AgentError, type CheckStep, maxControlMessageBytes, paths } from '@agent/contracts'
+import { dialWebSocket } from '@agent/uplink'
 import { getProxyForUrl } from 'proxy-from-env'
 import type { WebSocket } from 'ws'
 
-import { type Found, takeSteps } from './check-steps.ts'
-import { dialWebSocket } from './dial.ts'
+import { type Found, takeSteps } from './steps.ts'
 
 const stepMs = 8_000
 const soonDays = 14

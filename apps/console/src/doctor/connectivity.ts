@@ -1,0 +1,71 @@
+import type { Bus } from '@agent/bus'
+import {
+  AgentError,
+  checkCluster,
+  checkControlPlane,
+  type CheckStep,
+  type Hop,
+} from '@agent/contracts'
+
+const checkMs = 40_000
+
+/** What a test of the whole way found. */
+export type Connectivity = {
+  startedAt: string
+  durationMs: number
+  verdict: 'ok' | 'warn' | 'fail'
+  /** The first hop that is broken; null when none is. */
+  brokenHop: Hop | null
+  /** What to do about it; empty when all is well. */
+  advice: string
+  steps: CheckStep[]
+}
+
+/** Sums up steps: the first failure decides, else the first remark. */
+export function summarize(steps: CheckStep[], started: { at: Date; ms: number }): Connectivity {
+  const failed = steps.find(({ verdict }) => verdict === 'fail')
+  const remarked = failed ?? steps.find(({ verdict }) => verdict === 'warn')
+  return {
+    startedAt: started.at.toISOString(),
+    durationMs: Math.round(performance.now() - started.ms),
+    verdict: failed === undefined ? (remarked === undefined ? 'ok' : 'warn') : 'fail',
+    brokenHop: failed?.hop ?? null,
+    advice: remarked?.advice ?? '',
+    steps,
+  }
+}
+
+/** Asks link and proxy to try their ways; one test at a time, which all who ask meanwhile share. */
+export function createConnectivityTest(bus: Pick<Bus, 'request'>): () => Promise<Connectivity> {
+  let running: Promise<Connectivity> | undefined
+  async function run(): Promise<Connectivity> {
+    const started = { at: new Date(), ms: performance.now() }
+    const [outside, inside] = await Promise.all([
+      ask(() => bus.request(checkControlPlane, {}, { timeoutMs: checkMs }), 'link'),
+      ask(() => bus.request(checkCluster, {}, { timeoutMs: checkMs }), 'proxy'),
+    ])
+    return summarize([...outside, ...inside], started)
+  }
+  return () => {
+    running ??= run().finally(() => (running = undefined))
+    return running
+  }
+}
+
+async function ask(question: () => Promise<{ steps: CheckStep[] }>, sidecar: 'link' | 'proxy') {
+  const startedAt = performance.now()
+  try {
+    return (await question()).steps
+  } catch (cause) {
+    const { message } = AgentError.from(cause, sidecar)
+    const step: CheckStep = {
+      name: `${sidecar} sidecar`,
+      hop: sidecar,
+      verdict: 'fail',
+      durationMs: Math.round(performance.now() - startedAt),
+      text: `${sidecar} did not answer: ${message}`,
+      advice: `Look at the ${sidecar} container: kubectl logs -c ${sidecar}, and whether it is enabled.`,
+    }
+    return [step]
+  }
+}

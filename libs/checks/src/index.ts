@@ -1,0 +1,2 @@
+export { tryCluster } from './cluster.ts'
+export { type ControlPlaneCheck, tryControlPlane } from './control-plane.ts'

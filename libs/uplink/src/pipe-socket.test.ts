@@ -1,0 +1,38 @@
+import { Duplex } from 'node:stream'
+
+import type { Stream } from '@agent/streams'
+import { eventually } from '@agent/testing'
+import { expect, test } from 'vitest'
+
+import { pipeSocket } from './pipe-socket.ts'
+
+test('bytes that wait for a slow socket do not keep the messages they came in', async () => {
+  const written: Buffer[] = []
+  let goOn = (): void => {}
+  const socket = new Duplex({
+    read() {},
+    write(chunk: Buffer, _encoding, done) {
+      written.push(chunk)
+      goOn = done
+    },
+  })
+  let consumed = 0
+  const stream = { consume: (bytes: number) => void (consumed += bytes) } as unknown as Stream
+  const handler = pipeSocket(stream, socket, { hop: 'client' })
+  const messages = Array.from({ length: 200 }, (_, index) => Buffer.alloc(65_536, index))
+  for (const message of messages) handler.onData(message.subarray(1_000, 1_512))
+  await eventually(
+    () => {
+      goOn()
+      return written.length === messages.length
+    },
+    { deadlineMs: 20_000, what: 'every chunk written' },
+  )
+  goOn()
+  expect(Buffer.concat(written)).toEqual(
+    Buffer.concat(messages.map((message) => message.subarray(0, 512))),
+  )
+  const held = written.slice(1).reduce((sum, { buffer }) => sum + buffer.byteLength, 0)
+  expect(held).toBe(199 * 512)
+  await eventually(() => consumed === 200 * 512, { deadlineMs: 1_000, what: 'all credit back' })
+})
