@@ -1,8 +1,11 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 
 import { AgentError } from '@agent/contracts'
-import type { Session, Stream } from '@agent/streams'
+import { FrameType, type Session, type Stream } from '@agent/streams'
 import { eventually } from '@agent/testing'
 import { expect, test } from 'vitest'
 
@@ -78,17 +81,24 @@ test('a stop finishes answers that a slow client still reads, and waits for no s
 test('a refused upgrade leaves neither socket nor stream behind, though the client never closes', async () => {
   await using plane = await startTestControlPlane()
   const session = await plane.connectAgent('east', answerWith(403, Buffer.from('no')))
-  for (const token of ['unknown', plane.adminToken]) {
+  const refused = async (token: string): Promise<string> => {
     const client = await plane.openSocket()
     let text = ''
     client.on('data', (chunk: Buffer) => (text += chunk.toString()))
     ask(plane, client, { upgrade: true, token })
-    await eventually(() => client.closed || !client.write('x'.repeat(1_000)), {
-      deadlineMs: 5_000,
-      what: 'the close',
-    })
-    expect(text).toMatch(/^HTTP\/1.1 40[13]/)
+    await eventually(
+      () => {
+        // Only who writes learns that the other side is gone.
+        client.write('x')
+        return client.closed
+      },
+      { deadlineMs: 5_000, what: 'the close' },
+    )
+    return text
   }
+  const answers = await Promise.all(['unknown', plane.adminToken].map(refused))
+  expect(answers[0]).toMatch(/^HTTP\/1.1 401/)
+  expect(answers[1]).toMatch(/^HTTP\/1.1 403/)
   expect(session.stats).toMatchObject({ opened: 1, streams: 0, resets: 0 })
 })
 
@@ -128,4 +138,25 @@ test('an agent has one canary under way on a connection, and the next when that 
   probes[1]?.reset(new AgentError('timeout', 'no answer'))
   expect(await next).toBe('timeout')
   expect(session.stats.streams).toBe(0)
+})
+
+test('a user whose line leaves the static file loses what is under way, and nobody else does', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'tokens-'))
+  await using _dir = { [Symbol.asyncDispose]: () => rm(dir, { recursive: true }) }
+  const file = join(dir, 'tokens.csv')
+  await writeFile(file, 'a,alice,1\nb,bob,2\n')
+  await using plane = await startTestControlPlane({ CONTROL_PLANE_TOKENS_FILE: file })
+  const session = await plane.connectAgent('east', (stream) => {
+    stream.sendHead(FrameType.head, { status: 200, statusText: 'OK', headers: [] })
+    return { onData() {}, onEnd() {}, onReset() {} }
+  })
+  const [alice, bob] = [await plane.openSocket(), await plane.openSocket()]
+  ask(plane, alice, { token: 'a' })
+  ask(plane, bob, { token: 'b' })
+  await eventually(() => session.stats.streams === 2, { deadlineMs: 2_000, what: 'two watches' })
+  await writeFile(file, 'b,bob,2\n')
+  await readAll(alice)
+  expect(session.stats.streams).toBe(1)
+  expect(bob.closed).toBe(false)
+  bob.destroy()
 })

@@ -50,7 +50,7 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
   const readTls = (): Promise<ServingTls> => servingTls(config, publicUrl)
   const tls = await readTls()
   const staticTokens = scope.use(await followTokenFile(config.CONTROL_PLANE_TOKENS_FILE, log))
-  const users = scope.use(createUsers(userTokens, () => staticTokens.records))
+  const users = scope.use(createUsers(userTokens, staticTokens))
   const connections = createStreamConnections(log)
   const agents = createAgents({
     clusters,

@@ -32,7 +32,13 @@ async function startStalledClient() {
   const user = { name: 'alice', groups: [] }
   const deps = {
     users: {
-      authenticate: () => ({ user, clusters: '*', tokenId: 't', expiresAtMs: undefined }),
+      authenticate: () => ({
+        user,
+        clusters: '*',
+        tokenId: 't',
+        tokenHash: 'h',
+        expiresAtMs: undefined,
+      }),
       onRevoked: () => ({ [Symbol.dispose]() {} }),
     },
     clusters: { find: () => ({ id: 'c', name: 'east' }) },

@@ -191,10 +191,10 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
   function endAll(which: (access: Access) => boolean, error: (access: Access) => AgentError): void {
     for (const { access, end } of active) if (which(access)) end(error(access))
   }
-  const revocations = users.onRevoked((tokenId) => {
+  const revocations = users.onRevoked((tokenHash) => {
     endAll(
-      (access) => access.tokenId === tokenId,
-      () => new AgentError('unauthenticated', `the token ${tokenId} was revoked`),
+      (access) => access.tokenHash === tokenHash,
+      ({ tokenId }) => new AgentError('unauthenticated', `the token ${tokenId} was revoked`),
     )
   })
   const sweep = setInterval(() => {

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { createTickets } from '../tickets.ts'
 import { hashSecret } from '../users/secrets.ts'
+import { fixedTokens } from '../users/static-tokens.ts'
 import { createUsers } from '../users/users.ts'
 import { startNatsChild } from './nats-child.ts'
 import { UserTokenRecord } from './records.ts'
@@ -70,11 +71,7 @@ test('a user is who the token says, until it expires or is revoked', async () =>
   await using all = await openAll()
   const bucket = await all.store.open('users', UserTokenRecord)
   const clock = { now: Date.parse('2030-01-01T00:00:00Z') }
-  using users = createUsers(
-    bucket,
-    () => [],
-    () => clock.now,
-  )
+  using users = createUsers(bucket, fixedTokens(), () => clock.now)
   await bucket.put(hashSecret('t'), record('t', '2030-01-01T00:00:10Z'))
   expect(users.authenticate('Bearer t')).toMatchObject({ user: { name: 'alice', groups: ['dev'] } })
   expect(users.authenticate('bearer  t')).toMatchObject({ tokenId: 'id-t' })
@@ -82,10 +79,10 @@ test('a user is who the token says, until it expires or is revoked', async () =>
   expect(users.authenticate('Bearer t')).toMatchObject({ code: 'token-expired' })
   clock.now -= 10_000
   const revoked: string[] = []
-  using _subscription = users.onRevoked((id) => void revoked.push(id))
+  using _subscription = users.onRevoked((hash) => void revoked.push(hash))
   await bucket.delete(hashSecret('t'))
   expect(users.authenticate('Bearer t')).toMatchObject({ code: 'unauthenticated' })
-  expect(revoked).toContain('id-t')
+  expect(revoked).toContain(hashSecret('t'))
   for (const header of [undefined, '', 'Basic t', 'Bearer ', 'Bearer other']) {
     expect(users.authenticate(header)).toMatchObject({ code: 'unauthenticated' })
   }

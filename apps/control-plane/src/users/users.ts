@@ -4,6 +4,7 @@ import type { Access, Users } from '../ports.ts'
 import type { UserTokenRecord } from '../store/records.ts'
 import type { Bucket } from '../store/store.ts'
 import { bearerOf, hashSecret } from './secrets.ts'
+import type { StaticTokens } from './static-tokens.ts'
 
 const missing = new AgentError('unauthenticated', 'the request has no bearer token')
 const unknown = new AgentError('unauthenticated', 'the token is not known')
@@ -13,14 +14,17 @@ const rememberedTokens = 1_024
 /** Users by token: from the store, and from the static file. */
 export function createUsers(
   bucket: Bucket<UserTokenRecord>,
-  staticTokens: () => readonly UserTokenRecord[],
+  staticTokens: StaticTokens,
   now: () => number = Date.now,
 ): Users & Disposable {
   const remembered = new Map<string, string>()
-  const listeners = new Set<(tokenId: string) => void>()
+  const listeners = new Set<(tokenHash: string) => void>()
+  const revoked = ({ hash }: UserTokenRecord): void => {
+    for (const listener of listeners) listener(hash)
+  }
+  staticTokens.onRemoved(revoked)
   const subscription = bucket.onChange((_key, value, before) => {
-    if (value !== undefined || before === undefined) return
-    for (const listener of listeners) listener(before.id)
+    if (value === undefined && before !== undefined) revoked(before)
   })
 
   function hashOf(secret: string): string {
@@ -34,7 +38,7 @@ export function createUsers(
   }
 
   function find(hash: string): UserTokenRecord | undefined {
-    return bucket.get(hash) ?? staticTokens().find((record) => record.hash === hash)
+    return bucket.get(hash) ?? staticTokens.records.find((record) => record.hash === hash)
   }
 
   return {
@@ -67,6 +71,7 @@ function accessOf(record: UserTokenRecord, expiresAtMs: number | undefined): Acc
     user: { name: record.user, groups: record.groups },
     clusters: record.clusters === null ? '*' : new Set(record.clusters),
     tokenId: record.id,
+    tokenHash: record.hash,
     expiresAtMs,
   }
 }
