@@ -1,3 +1,4 @@
+export { compactBytes } from './compact-bytes.ts'
 export { FrameType } from './frame.ts'
 export type { GoAway } from './payloads.ts'
 export { Session } from './session.ts'

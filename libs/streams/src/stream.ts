@@ -11,7 +11,10 @@ export const highWaterBytes = 262_144
 export type StreamHandler = {
   /** The peer's response head; at most once, before its data. */
   onHead?(head: unknown): void
-  /** Bytes for the consumer, which calls `stream.consume(bytes.length)` once it took them. */
+  /**
+   * Bytes for the consumer, which calls `stream.consume(bytes.length)` once it took them. They are a view of a whole
+   * message: who keeps them keeps `compactBytes` of them.
+   */
   onData(bytes: Buffer): void
   /** The peer sends no more. */
   onEnd(): void
