@@ -64,6 +64,8 @@ Environment
   INSTALL_GATEWAY_API                 false: no Gateway API and no Istio (true)
   INSTALL_MONITORING                  false: no monitoring stack (true, where the chart can)
   PIPEOPS_CHART, PIPEOPS_CHART_VERSION  where the agent's chart is
+  PIPEOPS_<NAME>_VERSION              another version of K3S, K3D, KIND, MINIKUBE, KUBECTL, HELM,
+                                      GATEWAY_API or ISTIO, checked against what its publisher says
   PIPEOPS_GATEWAY_API_SHA256          needed with PIPEOPS_GATEWAY_API_VERSION: none is published
   PIPEOPS_INSTALLER_HOME              where the record and the downloaded programs are kept
 EOF
@@ -523,7 +525,8 @@ vm_driver() {
 is_ci() { case ${CI-} in '' | 0 | false) return 1 ;; esac; }
 # The script may arrive on standard input: what counts is a controlling terminal. CI may have one, but nobody at it.
 has_terminal() { ! is_ci && (: <"$TTY") 2>/dev/null; }
-has_helm() { case $(helm version --short 2>/dev/null) in v[3-9]*) ;; *) return 1 ;; esac; }
+# 3.14 is the first that brings a release up to date without forgetting its values.
+has_helm() { case $(helm version --short 2>/dev/null) in v3.1[4-9]* | v3.[2-9][0-9]* | v[4-9]*) ;; *) return 1 ;; esac; }
 
 request_facts() {
   fact cluster_type "${CLUSTER_TYPE:-auto}"
@@ -531,7 +534,7 @@ request_facts() {
   fact gateway_api "$(truth "${INSTALL_GATEWAY_API-}" true)"
   fact monitoring "$(truth "${INSTALL_MONITORING-}" default)"
   fact chart_monitoring "$CHART_HAS_MONITORING"
-  fact cluster_name "${PIPEOPS_CLUSTER_NAME:-${CLUSTER_NAME:-default-cluster}}"
+  fact cluster_name "${PIPEOPS_CLUSTER_NAME:-${CLUSTER_NAME:-$(recorded_name)}}"
   fact token "$(token_state)"
   fact api_url "${PIPEOPS_API_URL-}"
   fact dry_run "$dry_run"
@@ -626,6 +629,11 @@ forget() {
 }
 recorded_cluster() { sed -n 's/^cluster existing /existing:/p; t
 s/^cluster //p' "$record" 2>/dev/null; }
+
+recorded_name() {
+  name=$(sed -n 's/^name //p' "$record" 2>/dev/null || true)
+  say "${name:-default-cluster}"
+}
 
 # Sets context (and KUBECONFIG) to the cluster that the record speaks of.
 reach_recorded() {
@@ -807,7 +815,11 @@ create_cluster() {
   if [ "$1" = k3s ]; then remember "file $K3S_BIN_DIR/k3s"; fi
   remember "kubeconfig $KUBECONFIG"
   remember "cluster $1"
+  # With the umask of whoever started this: a cluster's own files are not ours to hide.
+  umask "$usual_umask"
   "create_$1" "$2"
+  umask 077
+  if [ "$1" = k3d ]; then k3d kubeconfig get "$CLUSTER" >"$KUBECONFIG"; fi
   wait_for_nodes
 }
 cluster_exists() {
@@ -840,7 +852,6 @@ create_k3d() {
   set -- --image "$image" --kubeconfig-update-default=false --wait --timeout 300s
   if [ "$(setting traefik "$options")" = off ]; then set -- "$@" --k3s-arg '--disable=traefik@server:*'; fi
   k3d cluster create "$CLUSTER" "$@"
-  k3d kubeconfig get "$CLUSTER" >"$KUBECONFIG"
 }
 create_kind() { kind create cluster --name "$CLUSTER" --image "$KIND_NODE_IMAGE" --kubeconfig "$KUBECONFIG" --wait 300s; }
 create_minikube() {
@@ -887,22 +898,26 @@ install_istio() {
   helm_in template istio-base "$tmp/istio-base.tgz" --namespace istio-system --include-crds >"$tmp/istio-base.yaml"
   remember_definitions "$tmp/istio-base.yaml"
   remember 'release istio-system istio-base'
-  helm_in upgrade --install istio-base "$tmp/istio-base.tgz" --namespace istio-system --wait --timeout 5m
+  helm_in upgrade --install istio-base "$tmp/istio-base.tgz" --namespace istio-system --wait --timeout 5m >/dev/null
   remember 'release istio-system istiod'
   requests=$1
   set -- --set-string pilot.env.PILOT_ENABLE_ALPHA_GATEWAY_API=true
   if [ "$requests" = small ]; then
     set -- "$@" --set pilot.resources.requests.cpu=50m --set pilot.resources.requests.memory=256Mi
   fi
-  helm_in upgrade --install istiod "$tmp/istiod.tgz" --namespace istio-system --wait --timeout 10m "$@"
+  helm_in upgrade --install istiod "$tmp/istiod.tgz" --namespace istio-system --wait --timeout 10m "$@" >/dev/null
 }
 
 install_agent() {
   step "installing the agent as '$1'"
   ensure_namespace "$NAMESPACE"
   apply_token
+  # So that a later run without a name does not give it another one.
+  remembered "name $1" || forget "name $(recorded_name)"
+  remember "name $1"
   chart=$(agent_chart)
-  set -- --set-string "agent.cluster.name=$1" --set "agent.autoInstallComponents=$(if_on "$2")"
+  # What somebody set on the release since stays: who may come through, above all.
+  set -- --reset-then-reuse-values --set-string "agent.cluster.name=$1" --set "agent.autoInstallComponents=$(if_on "$2")"
   set -- "$@" --set-string "agent.pipeops.existingSecret=$TOKEN_SECRET"
   if [ -n "${PIPEOPS_API_URL-}" ]; then set -- "$@" --set-string "agent.pipeops.apiUrl=$PIPEOPS_API_URL"; fi
   if [ -n "$values" ]; then set -- "$@" --values "$values"; fi
@@ -913,7 +928,7 @@ install_agent() {
   remember "identity $NAMESPACE"
   remember "release $NAMESPACE $RELEASE"
   helm_in upgrade --install "$RELEASE" "$chart" --namespace "$NAMESPACE" --wait --timeout 5m "$@" ||
-    die 'the agent did not become ready within five minutes' "Helm release $RELEASE in namespace $NAMESPACE" "see why: kubectl --context $context -n $NAMESPACE logs deployment/$RELEASE --all-containers; then run this again"
+    die 'helm could not install the agent, or it did not become ready within five minutes' "the message above; release $RELEASE in namespace $NAMESPACE, context $context" "if its pod runs, ask it why: kubectl --context $context -n $NAMESPACE logs deployment/$RELEASE --all-containers; then run this again"
 }
 if_on() { if [ "$1" = on ]; then say true; else say false; fi; }
 # The chart beside this file, where there is one: a script from a pipe has no place of its own.
@@ -955,8 +970,8 @@ uninstall() {
   sed '1!G;h;$!d' "$record" >"$tmp/backwards"
   kept=0 stuck=0
   while read -r kind rest <&3; do
-    # Programs, and the way to the cluster, are needed again while anything is left.
-    case $kind in file | kubeconfig | cluster) [ $((kept + stuck)) -eq 0 ] || continue ;; esac
+    # Programs, the way to the cluster and its name are needed again while anything is left.
+    case $kind in file | kubeconfig | cluster | name) [ $((kept + stuck)) -eq 0 ] || continue ;; esac
     outcome=0
     undo "$kind" "$rest" || outcome=$?
     case $outcome in
@@ -986,7 +1001,10 @@ explain_removal() {
     '' | existing:*) ;;
     *) if [ "$keep_cluster" = no ]; then say "  the $recorded cluster that this script made, with everything in it, whoever put it there"; fi ;;
   esac
-  grep -vE '^(cluster|kubeconfig) ' "$record" | sed 's/^/  /' || true
+  kept_kinds='cluster|kubeconfig|name'
+  if [ "$keep_state" = yes ]; then kept_kinds="$kept_kinds|identity|namespace $NAMESPACE"; fi
+  if [ "$keep_cluster" = yes ]; then kept_kinds="$kept_kinds|file"; fi
+  grep -vE "^($kept_kinds)( |\$)" "$record" | sed 's/^/  /' || true
 }
 confirm_removal() {
   [ "$assume_yes" = no ] || return 0
@@ -1004,7 +1022,7 @@ undo() {
   esac
   case $1 in
     file) rm -f "$2" ;;
-    kubeconfig) return 0 ;;
+    kubeconfig | name) return 0 ;;
     cluster) undo_cluster "$2" ;;
     namespace) undo_namespace "$2" ;;
     object) undo_object "$2" ;;
@@ -1040,7 +1058,7 @@ undo_release() {
     step "removing $2"
     # The chart keeps the identity only when its release says so.
     if [ "$2" = "$RELEASE" ] && [ "$keep_state" = yes ]; then
-      helm_in upgrade "$2" "$(agent_chart)" --namespace "$1" --reuse-values --set agent.state.keep=true ||
+      helm_in upgrade "$2" "$(agent_chart)" --namespace "$1" --reset-then-reuse-values --set agent.state.keep=true >/dev/null ||
         stays "release $2" 'it could not be told to keep its identity' || return 1
     fi
     # Foreground: the pods are gone when it returns, so that what is left in the namespace is somebody else's.
@@ -1238,6 +1256,7 @@ interrupted() {
   exit 130
 }
 prepare_home() {
+  usual_umask=$(umask)
   umask 077
   mkdir -p "$home"
   # One at a time: the record is a plain file. The pid tells a running one from one that died.

@@ -1,6 +1,7 @@
 #!/bin/sh
 . "$FAKE/fakes/record.sh"
 changes_something
+umask >"$FAKE/umask"
 [ -x "$INSTALL_K3S_BIN_DIR/k3s" ] || exit 1
 mkdir -p "$FAKE/clusters/default/definitions" "$FAKE/clusters/default/classes" "$FAKE/clusters/default/namespaces/default"
 cat >"$INSTALL_K3S_BIN_DIR/k3s-uninstall.sh" <<'UNINSTALL'

@@ -34,6 +34,7 @@ describe.concurrent('a download', () => {
     const { code, stderr } = await machine.run([], { PIPEOPS_TOKEN })
 
     expect(code).toBe(1)
+    expect(stderr.match(/^error:/gm), 'one error, one explanation').toHaveLength(1)
     expect(stderr).toMatch(
       /checksum of a download is wrong: expected \w{64} .* got \w{64}\n {2}where: https:/,
     )

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
@@ -24,7 +25,7 @@ describe.concurrent('installing', () => {
       'helm --kube-context default upgrade --install istio-base istio-base.tgz --namespace istio-system --wait --timeout 5m',
       'helm --kube-context default upgrade --install istiod istiod.tgz --namespace istio-system --wait --timeout 10m --set-string pilot.env.PILOT_ENABLE_ALPHA_GATEWAY_API=true',
       'kubectl --context default apply --server-side --force-conflicts --field-manager=pipeops-installer -f -',
-      'helm --kube-context default upgrade --install pipeops-agent chart --namespace pipeops-system --wait --timeout 5m --set-string agent.cluster.name=shop --set agent.autoInstallComponents=false --set-string agent.pipeops.existingSecret=pipeops-agent-token',
+      'helm --kube-context default upgrade --install pipeops-agent chart --namespace pipeops-system --wait --timeout 5m --reset-then-reuse-values --set-string agent.cluster.name=shop --set agent.autoInstallComponents=false --set-string agent.pipeops.existingSecret=pipeops-agent-token',
     ])
   })
 
@@ -61,18 +62,33 @@ describe.concurrent('installing', () => {
     expect(withoutCalls).toContain('upgrade --install pipeops-agent')
   })
 
-  test('a second run brings the agent up to date without a token and adds nothing', async () => {
+  test('a second run brings the agent up to date without a token, under its old name, and adds nothing', async () => {
     await using machine = await createFakeMachine()
-    await machine.run([], { PIPEOPS_TOKEN })
+    await machine.run([], { PIPEOPS_TOKEN, PIPEOPS_CLUSTER_NAME: 'shop' })
     const [contents, record] = [await machine.contents(), await machine.read(recordPath)]
     await machine.forgetCalls()
 
     const { code } = await machine.run([])
 
     expect(code).toBe(0)
-    expect((await machine.calls()).at(-1)).toContain('upgrade --install pipeops-agent')
+    expect((await machine.calls()).at(-1)).toMatch(
+      /upgrade --install pipeops-agent .*--reset-then-reuse-values .*agent\.cluster\.name=shop /,
+    )
     expect(await machine.contents()).toEqual(contents)
     expect(await machine.read(recordPath)).toBe(record)
+  })
+
+  test('keeps its own files to their owner, and leaves the cluster’s as they would be', async () => {
+    await using machine = await createFakeMachine()
+
+    await machine.run([], { PIPEOPS_TOKEN })
+
+    const [dir, record] = await Promise.all(
+      [join(recordPath, '..'), recordPath].map((path) => stat(join(machine.dir, path))),
+    )
+    expect((dir?.mode ?? 0) & 0o77).toBe(0)
+    expect((record?.mode ?? 0) & 0o77).toBe(0)
+    expect(Number.parseInt(await machine.read('umask'), 8)).toBe(process.umask())
   })
 
   test('a program that fails is explained: what stopped, and the two ways on', async () => {

@@ -130,7 +130,7 @@ describe.concurrent('uninstalling', () => {
     expect(contents).toContain('prod/namespaces/pipeops-system/configmap-pipeops-agent-state')
     expect(contents).not.toContain('prod/namespaces/pipeops-system/secret-pipeops-agent-token')
     expect((await machine.calls()).join('\n')).toContain(
-      '--reuse-values --set agent.state.keep=true',
+      '--reset-then-reuse-values --set agent.state.keep=true',
     )
     expect(await machine.run(['uninstall', '--yes'])).toMatchObject({ code: 0 })
     expect(await machine.contents()).not.toContain('prod/namespaces/pipeops-system')
