@@ -20,7 +20,7 @@ export const Config = z.object({
   CONTROL_PLANE_TLS_CERT_FILE: z
     .string()
     .optional()
-    .describe('PEM certificate chain; generated into the data directory when not given.'),
+    .describe('PEM certificate chain, read again every minute; generated when not given.'),
   CONTROL_PLANE_TLS_KEY_FILE: z.string().optional().describe('PEM key of the certificate.'),
   CONTROL_PLANE_TOKENS_FILE: z
     .string()
@@ -34,6 +34,10 @@ export const Config = z.object({
     .url({ protocol: /^(nats|tls)$/ })
     .optional()
     .describe('An external NATS with JetStream instead of the embedded one.'),
+  CONTROL_PLANE_NATS_TOKEN_FILE: z
+    .string()
+    .optional()
+    .describe('File with the token for the external NATS; read again at each reconnect.'),
   CONTROL_PLANE_WAIT_SECONDS: z.coerce
     .number()
     .min(0)

@@ -13,6 +13,7 @@ import { createControlPlaneMetrics } from './metrics.ts'
 import { replaceFile } from './replace-file.ts'
 import { prepareServerEnd } from './server-end.ts'
 import { createApiServer, listen } from './server.ts'
+import { externalNats } from './store/external-nats.ts'
 import { startNatsChild } from './store/nats-child.ts'
 import { AgentTokenRecord, ClusterRecord, UserTokenRecord } from './store/records.ts'
 import { type Bucket, openStore } from './store/store.ts'
@@ -37,7 +38,7 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
   const nats =
     config.CONTROL_PLANE_NATS_URL === undefined
       ? scope.use(await startNatsChild({ program: config.CONTROL_PLANE_NATS_BIN, dir, log }))
-      : { url: config.CONTROL_PLANE_NATS_URL, token: undefined }
+      : await externalNats(config.CONTROL_PLANE_NATS_URL, config.CONTROL_PLANE_NATS_TOKEN_FILE)
   const store = scope.use(await openStore({ ...nats, log }))
   const userTokens = await store.open('user-tokens', UserTokenRecord)
   const agentTokens = await store.open('agent-tokens', AgentTokenRecord)

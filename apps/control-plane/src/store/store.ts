@@ -1,11 +1,11 @@
 import { AgentError } from '@agent/contracts'
 import { jetstream } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
-import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { connect, type NatsConnection, tokenAuthenticator } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import type * as z from 'zod'
 
-const connectMs = 20_000
+import type { NatsAddress } from './external-nats.ts'
 
 /** One kind of record: read from memory, written through to JetStream key-value. */
 export type Bucket<T> = {
@@ -24,12 +24,14 @@ export type Store = AsyncDisposable & {
   open<T>(name: string, schema: z.ZodType<T>): Promise<Bucket<T>>
 }
 
-/** Connects to NATS and stays connected; reads go on from memory while it is away. */
-export async function openStore(options: {
-  url: string
-  token: string | undefined
+export type StoreOptions = NatsAddress & {
   log: Logger
-}): Promise<Store> {
+  /** How long to wait for the first connection. */
+  connectMs?: number
+}
+
+/** Connects to NATS and stays connected; reads go on from memory while it is away. */
+export async function openStore(options: StoreOptions): Promise<Store> {
   const connection = await connectFirst(options)
   let connected = true
   void (async () => {
@@ -60,18 +62,21 @@ export async function openStore(options: {
   }
 }
 
-async function connectFirst(options: {
-  url: string
-  token: string | undefined
-}): Promise<NatsConnection> {
+async function connectFirst({
+  url,
+  token,
+  connectMs = 20_000,
+}: StoreOptions): Promise<NatsConnection> {
   const deadline = performance.now() + connectMs
   for (;;) {
     try {
       return await connect({
-        servers: options.url,
+        servers: url,
         name: 'control-plane',
-        ...(options.token === undefined ? {} : { token: options.token }),
+        ...(token === undefined ? {} : { authenticator: tokenAuthenticator(token) }),
         maxReconnectAttempts: -1,
+        // Two refused logins are no reason to give up: the token may be right again a moment later.
+        ignoreAuthErrorAbort: true,
         reconnectDelayHandler: () => 200 + Math.random() * 300,
         pingInterval: 3_000,
         maxPingOut: 2,
@@ -79,7 +84,10 @@ async function connectFirst(options: {
       })
     } catch (cause) {
       if (performance.now() > deadline) {
-        throw new AgentError('unavailable', `NATS at ${options.url} cannot be reached`, { cause })
+        // The host alone: a URL may carry a password.
+        const { host } = new URL(url)
+        const why = (cause as Error).name
+        throw new AgentError('unavailable', `NATS at ${host} cannot be used (${why})`, { cause })
       }
       await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 100))
     }
