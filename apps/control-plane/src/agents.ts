@@ -14,13 +14,16 @@ import { createMessageSocket, type MessageSocket } from '@agent/uplink'
 import type { Logger } from 'pino'
 import { WebSocketServer } from 'ws'
 
-import type { Clusters } from './clusters.ts'
+import type { ClusterPresence, Clusters } from './clusters.ts'
 import type { AgentTokenRecord, ClusterRecord } from './store/records.ts'
 import type { Bucket } from './store/store.ts'
 import type { Tickets } from './tickets.ts'
 import { bearerOf, hashSecret } from './users/secrets.ts'
 
 const registerDeadlineMs = 10_000
+
+/** One control connection; `presence` is kept because the cluster may be removed before its agent is gone. */
+type Agent = { token: AgentTokenRecord; cluster?: ClusterRecord; presence?: ClusterPresence }
 
 type AgentSocket = MessageSocket<AgentMessage, ControlPlaneMessage>
 
@@ -56,7 +59,7 @@ export function createAgents(options: AgentsOptions): Agents {
     maxPayload: maxControlMessageBytes,
     perMessageDeflate: false,
   })
-  const live = new Map<AgentSocket, { token: AgentTokenRecord; cluster?: ClusterRecord }>()
+  const live = new Map<AgentSocket, Agent>()
 
   async function handle(socket: AgentSocket, message: AgentMessage): Promise<void> {
     const state = live.get(socket)
@@ -67,11 +70,16 @@ export function createAgents(options: AgentsOptions): Agents {
     const timestamp = new Date().toISOString()
     switch (message.type) {
       case 'register': {
+        const { name } = message.payload
+        if (state.cluster !== undefined && state.cluster.name !== name) {
+          throw new AgentError('bad-request', `this connection is ${state.cluster.name}’s`)
+        }
         const cluster = await clusters.register(message.payload, state.token)
         if (!socket.isOpen) return
-        const presence = clusters.presence(cluster.id)
-        if (state.cluster === undefined) presence.agents++
+        const presence = state.presence ?? clusters.presence(cluster.id)
+        if (state.presence === undefined) presence.agents++
         state.cluster = cluster
+        state.presence = presence
         presence.connectedSince ??= timestamp
         const sentAt = Date.parse(message.timestamp ?? '')
         presence.clockSkewMs = Number.isNaN(sentAt) ? undefined : sentAt - Date.now()
@@ -93,11 +101,8 @@ export function createAgents(options: AgentsOptions): Agents {
         })
       }
       case 'heartbeat': {
-        if (state.cluster === undefined) return refuse(socket, answer, 'not registered')
-        clusters.presence(state.cluster.id).lastHeartbeat = {
-          at: timestamp,
-          content: message.payload,
-        }
+        if (state.presence === undefined) return refuse(socket, answer, 'not registered')
+        state.presence.lastHeartbeat = { at: timestamp, content: message.payload }
         const payload = { heartbeat_interval_seconds: options.heartbeatSeconds }
         return socket.send({ type: 'heartbeat_ack', ...answer, timestamp, payload })
       }
@@ -123,10 +128,9 @@ export function createAgents(options: AgentsOptions): Agents {
   }
 
   function gone(socket: AgentSocket, reason: AgentError): void {
-    const cluster = live.get(socket)?.cluster
+    const { cluster, presence } = live.get(socket) ?? {}
     live.delete(socket)
-    if (cluster === undefined) return
-    const presence = clusters.presence(cluster.id)
+    if (cluster === undefined || presence === undefined) return
     presence.agents--
     if (presence.agents === 0) presence.connectedSince = undefined
     log.info({ cluster: cluster.name, code: reason.code, reason: reason.message }, 'agent gone')

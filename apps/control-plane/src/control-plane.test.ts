@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -18,6 +19,7 @@ import {
 /** Answers of one window each, together more than a kernel holds for a client that does not read. */
 const body = Buffer.alloc(1_048_576)
 const answers = 8
+const activeRequests = 'pipeops_control_plane_active_requests'
 
 /** Sends requests for the cluster `east`, one behind the other. */
 function ask(
@@ -159,4 +161,34 @@ test('a user whose line leaves the static file loses what is under way, and nobo
   expect(session.stats.streams).toBe(1)
   expect(bob.closed).toBe(false)
   bob.destroy()
+})
+
+test('a user revoked while waiting for an agent hears why', async () => {
+  await using plane = await startTestControlPlane()
+  const session = await plane.connectAgent('east', answerWith(200))
+  session.close(new AgentError('connection-lost', 'gone'))
+  await eventually(
+    async () => {
+      const { streamConnections } = (await plane.admin.call('GET', '/api/v1/clusters/east')) as {
+        streamConnections: unknown[]
+      }
+      return streamConnections.length === 0
+    },
+    { deadlineMs: 2_000, what: 'the connection’s end' },
+  )
+  const made = await plane.admin.call('POST', '/api/v1/tokens', { user: 'alice' })
+  const { token, id } = made as { token: string; id: string }
+  const client = await plane.openSocket()
+  ask(plane, client, { token })
+  await eventually(
+    async () => {
+      const active = await plane.metrics.getSingleMetric(activeRequests)?.get()
+      return active?.values[0]?.value === 1
+    },
+    { deadlineMs: 2_000, what: 'the wait' },
+  )
+  await plane.admin.call('DELETE', `/api/v1/tokens/${id}`)
+  const [answer] = (await once(client, 'data')) as [Buffer]
+  expect(answer.toString()).toMatch(/^HTTP\/1.1 401 .*"message":"the token \w+ was revoked/s)
+  client.destroy()
 })

@@ -25,6 +25,7 @@ export type TestControlPlane = AsyncDisposable & {
   dir: string
   ca: string
   admin: Client
+  metrics: Registry
   adminToken: string
   /** Registers a cluster and opens one stream connection for it. */
   connectAgent(cluster: string, onOpen: Handler['onOpen']): Promise<Session>
@@ -51,12 +52,13 @@ export async function startTestControlPlane(
   const stopping = new AbortController()
   const scope = new AsyncDisposableStack()
   const who = { name: 'control-plane', instance: 'test', version }
+  const metrics = new Registry()
   const log = pino({ level: 'silent' })
   const sidecar = {
     ...who,
     config: { ...config, ...CommonConfig.parse({}) },
     log,
-    metrics: new Registry(),
+    metrics,
     scope,
     signal: stopping.signal,
     status: createStatus(who, () => {}),
@@ -77,6 +79,7 @@ export async function startTestControlPlane(
     dir,
     ca,
     admin,
+    metrics,
     adminToken: (await readFile(tokenFile, 'utf8')).trim(),
     async connectAgent(cluster, onOpen) {
       const { token } = (await admin.call('POST', '/api/v1/agent-tokens', {})) as { token: string }

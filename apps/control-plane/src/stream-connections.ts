@@ -22,7 +22,7 @@ type Connection = { session: Session; claims: TicketClaims; since: string }
 /** The agents' stream connections: what requests travel on. */
 export type StreamConnections = {
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, claims: TicketClaims): void
-  /** The connection with the fewest streams of a cluster; waits up to `waitMs`, then throws `cluster-offline`. */
+  /** The connection with the fewest streams of a cluster; waits up to `waitMs`, then throws `cluster-offline`, or the signal's reason. */
   pick(clusterId: string, waitMs: number, signal: AbortSignal): Promise<Session>
   list(clusterId: string): { since: string; stats: SessionStats }[]
   readonly count: number
@@ -100,7 +100,7 @@ export function createStreamConnections(log: Logger): StreamConnections {
           })
         await woken(wakers, leftMs, signal)
         if (wakers.size === 0 && waiting.get(clusterId) === wakers) waiting.delete(clusterId)
-        if (signal.aborted) throw new AgentError('cancelled', 'the client went away while waiting')
+        signal.throwIfAborted()
         const found = usable(clusterId)
         if (found !== undefined) return found
         waiting.set(clusterId, wakers)

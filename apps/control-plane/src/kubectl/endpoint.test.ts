@@ -86,7 +86,8 @@ async function startStalledClient() {
 
 test('a client that reads nothing of a complete answer is given up', async () => {
   await using stalled = await startStalledClient()
-  expect(stalled.endpoint.active).toBeGreaterThan(0)
+  // Also those that wait behind the answer which the client does not read.
+  expect(stalled.endpoint.active).toBeGreaterThan(2)
   await eventually(() => stalled.endpoint.active === 0, { deadlineMs: 5_000, what: 'the end' })
 })
 

@@ -142,7 +142,9 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
     const mayRepeat =
       !hasBody(request) && client.raw === undefined && /^(GET|HEAD|OPTIONS)$/.test(open.method)
     let tries = 0
-    let endStream = (_error: AgentError): void => gone.abort()
+    // Until there is a stream, an end is told to whoever waits for one.
+    const endWait = (error: AgentError): void => gone.abort(error)
+    let endStream = endWait
     const entry: Active = { access, end: (error) => endStream(error) }
     active.add(entry)
     response.once('close', onClientGone)
@@ -150,7 +152,7 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
     client.raw?.socket.on('error', () => {})
 
     function onClientGone(): void {
-      gone.abort()
+      gone.abort(new AgentError('cancelled', 'the client closed its connection'))
     }
     function over(error: AgentError | undefined): void {
       response.off('close', onClientGone)
@@ -160,16 +162,20 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
       if (!response.destroyed) sendStatus(response, error)
       over(error)
     }
+    function begin(): void {
+      attempt().catch((cause: unknown) => fail(AgentError.from(cause, 'control-plane')))
+    }
     async function attempt(): Promise<void> {
       tries++
+      endStream = endWait
       const waitMs = Math.max(0, deadline - performance.now())
       const session = await connections.pick(clusterId, waitMs, gone.signal)
-      if (gone.signal.aborted) throw new AgentError('cancelled', 'the client closed its connection')
+      gone.signal.throwIfAborted()
       const stream = relay(session, open, client, {
         onLost(error) {
           const isFault = error.code === 'connection-lost' || error.code === 'draining'
           if (!isFault || !mayRepeat || tries >= maxTries || gone.signal.aborted) return false
-          attempt().catch((cause: unknown) => fail(AgentError.from(cause, 'control-plane')))
+          begin()
           return true
         },
         onAnswered() {
@@ -185,7 +191,7 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
         stream.handler.onReset(error)
       }
     }
-    attempt().catch((cause: unknown) => fail(AgentError.from(cause, 'control-plane')))
+    begin()
   }
 
   function endAll(which: (access: Access) => boolean, error: (access: Access) => AgentError): void {
