@@ -16,3 +16,12 @@ test('bad lines are named by number, all of them, and no token is shown', () => 
   expect(parse).toThrow(/line 1.*line 3.*line 4/s)
   expect(parse).not.toThrow(/s3cret/)
 })
+
+test('a user no proxy would take is refused by line, the largest one is read', () => {
+  const groups = (count: number): string => Array.from({ length: count }, (_, at) => at).join()
+  const long = 'x'.repeat(257)
+  const bad = `t1,${long},1\nt2,bob,2,"${groups(65)}"\nt3,carol,3,${long}\n`
+  expect(() => parseTokenFile(bad)).toThrow(/line 1:.*line 2:.*line 3:/s)
+  expect(() => parseTokenFile(bad)).not.toThrow(/x{257}/)
+  expect(parseTokenFile(`t1,${long.slice(1)},1,"${groups(64)}"`)).toHaveLength(1)
+})

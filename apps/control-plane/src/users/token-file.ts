@@ -1,4 +1,4 @@
-import { AgentError } from '@agent/contracts'
+import { AgentError, StreamUser } from '@agent/contracts'
 
 import type { UserTokenRecord } from '../store/records.ts'
 import { hashSecret } from './secrets.ts'
@@ -16,6 +16,13 @@ export function parseTokenFile(text: string): UserTokenRecord[] {
     const [token, user, uid, groups = '', clusters = ''] = columns ?? []
     if (!token || !user || uid === undefined || (columns?.length ?? 0) > 5) {
       problems.push(`line ${index + 1}: expected token,user,uid,"groups"[,"clusters"]`)
+      continue
+    }
+    // What the proxies take; they would refuse every request of such a user.
+    if (!StreamUser.safeParse({ name: user, groups: splitList(groups) }).success) {
+      problems.push(
+        `line ${index + 1}: user and groups have at most 256 characters each, and a user at most 64 groups`,
+      )
       continue
     }
     records.push({
