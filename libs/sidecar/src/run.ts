@@ -52,9 +52,10 @@ export async function runSidecar<S extends z.ZodType>(options: SidecarOptions<S>
   const stop = (signalName: string): void => {
     if (stopping.signal.aborted) process.exit(1)
     stopping.abort(signalName)
-    // The last resort, should a resource not end.
-    setTimeout(() => process.exit(1), graceMs + 5_000).unref()
   }
+  // The last resort, should a resource not end, whether a signal or a fatal error stops us.
+  const onStopping = (): void => void setTimeout(() => process.exit(1), graceMs + 5_000).unref()
+  stopping.signal.addEventListener('abort', onStopping, { once: true })
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
   try {
