@@ -30,6 +30,8 @@ export type System = AsyncDisposable & {
   /** Stock kubectl, through the tunnel or straight to the API server. */
   kubectl(via: 'tunnel' | 'direct', ...args: string[]): Promise<string>
   call(via: 'tunnel' | 'direct', options: CallOptions): Promise<Answer>
+  /** Asks the control plane for a path of its own, as the demo user. */
+  callPath(path: string): Promise<Answer>
   /** A watch through the tunnel, open until something ends it. */
   watch(token?: string): Promise<OpenWatch>
   /** Ends the client's own keep-alive connections. */
@@ -46,6 +48,7 @@ export type CallOptions = {
   headers?: Record<string, string | string[]>
   body?: string | Buffer
   token?: string
+  timeoutMs?: number
 }
 
 /** A watch that runs: how it ended, once it did. */
@@ -108,7 +111,7 @@ export async function startSystem(
       })
       return stdout
     },
-    async call(via, { path, method = 'GET', headers = {}, body, token }) {
+    async call(via, { path, method = 'GET', headers = {}, body, token, timeoutMs = callMs }) {
       const isTunnel = via === 'tunnel'
       const {
         statusCode,
@@ -122,13 +125,22 @@ export async function startSystem(
           ...(isTunnel ? { authorization: `Bearer ${token ?? stack.userToken}` } : direct.headers),
         },
         body: body ?? null,
-        signal: AbortSignal.timeout(callMs),
+        signal: AbortSignal.timeout(timeoutMs),
       })
       return {
         status: statusCode,
         headers: answered,
         body: Buffer.from(await answer.arrayBuffer()),
       }
+    },
+    async callPath(path) {
+      const answer = await request(stack.controlPlaneUrl + path, {
+        dispatcher: tunnel,
+        headers: { authorization: `Bearer ${stack.userToken}` },
+        signal: AbortSignal.timeout(callMs),
+      })
+      const body = Buffer.from(await answer.body.arrayBuffer())
+      return { status: answer.statusCode, headers: answer.headers, body }
     },
     async watch(token) {
       const abort = new AbortController()
