@@ -16,7 +16,9 @@ export type SystemFile = TarEntry & { data: Buffer; mode: number }
 /** The pinned Node binary, its loader and the shared libraries that the loader would find on this machine. */
 export async function readNodeFiles(root: string): Promise<SystemFile[]> {
   const program = await realpath(join(root, 'node_modules/.bin/node'))
-  const { stdout } = await run('ldd', [program], { env: { LC_ALL: 'C' } })
+  const { stdout } = await run('ldd', [program], {
+    env: { ...process.env, LC_ALL: 'C' },
+  })
   const found = stdout.split('\n').flatMap((line) => {
     const path = /(?:=>\s+)?(\/\S+) \(0x/.exec(line)?.[1]
     return path === undefined ? [] : [path]

@@ -15,7 +15,12 @@ type Locked = {
 type Lock = { packages: Record<string, Locked> }
 
 /** Something in an image that npm did not bring. */
-export type Part = { name: string; version?: string; data: Uint8Array; type: 'file' | 'application' }
+export type Part = {
+  name: string
+  version?: string
+  data: Uint8Array
+  type: 'file' | 'application'
+}
 
 export type SbomOptions = {
   root: string

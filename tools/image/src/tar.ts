@@ -54,7 +54,7 @@ function header({ path, mode, target }: TarEntry, size: number): Buffer {
   block.write(' '.repeat(8), 148)
   block.write(isFolder ? '5' : target === undefined ? '0' : '2', 156)
   block.write(target ?? '', 157)
-  block.write('ustar\0' + '00', 257)
+  block.write('ustar\x0000', 257)
   const sum = block.reduce((total, byte) => total + byte, 0)
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
   return block

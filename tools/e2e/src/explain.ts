@@ -1,0 +1,17 @@
+import { names } from './install.ts'
+import type { World } from './world.ts'
+
+/** What somebody would look at first: pods, events and the last lines of each container. */
+export async function explain({ kubectl }: World): Promise<string> {
+  const parts: string[] = [await kubectl(['get', 'pods', '-A', '-o', 'wide'])]
+  for (const { namespace } of [names.controlPlane, names.agent]) {
+    const events = await kubectl(['get', 'events', '-n', namespace, '--sort-by=.lastTimestamp'])
+    parts.push(events.split('\n').slice(-12).join('\n'))
+    const pods = await kubectl(['get', 'pods', '-n', namespace, '-o', 'name'])
+    for (const pod of pods.split('\n').filter(Boolean)) {
+      const tail = ['--all-containers', '--prefix', '--tail=6', '--ignore-errors']
+      parts.push(await kubectl(['logs', '-n', namespace, pod, ...tail]).catch(String))
+    }
+  }
+  return parts.join('\n')
+}

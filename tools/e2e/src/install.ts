@@ -1,0 +1,173 @@
+import { chown, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import type { Image } from '@agent/image'
+
+import { until } from './until.ts'
+import type { World } from './world.ts'
+
+const deploy = join(import.meta.dirname, '../../../deploy')
+const nodePort = 30_443
+
+/** The charts' folders. */
+export const charts = {
+  agent: join(deploy, 'chart'),
+  controlPlane: join(deploy, 'chart-control-plane'),
+}
+
+export const names = {
+  cluster: 'e2e',
+  controlPlane: { release: 'pipeops-control-plane', namespace: 'control-plane' },
+  agent: { release: 'pipeops-agent', namespace: 'pipeops-system' },
+  user: 'demo-admin',
+  group: 'pipeops:admins',
+} as const
+
+function local({ name }: Image) {
+  const [repository, tag] = name.split(':')
+  return { repository, tag, pullPolicy: 'Never' }
+}
+
+/** A namespace that takes only pods of the Pod Security level `restricted`. */
+export function restricted(name: string): object {
+  const labels = {
+    'pod-security.kubernetes.io/enforce': 'restricted',
+    'pod-security.kubernetes.io/enforce-version': 'latest',
+  }
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }
+}
+
+/** What the whole node brings along for agents outside of it; the chart must make its own. */
+export async function removeSeed({ kubectl }: World): Promise<void> {
+  await kubectl(['delete', 'clusterrole,clusterrolebinding', 'pipeops-agent'])
+  await kubectl(['delete', 'namespace', names.agent.namespace, '--wait'])
+}
+
+/** The control plane as an operator installs it, with a volume of this node and reached at the node's address. */
+export async function installControlPlane(world: World): Promise<void> {
+  const { release, namespace } = names.controlPlane
+  const path = join(world.dir, 'volume')
+  await mkdir(path, { mode: 0o700 })
+  // Kubernetes gives no volume of this kind to the pod's group.
+  await chown(path, 1_000, 1_000)
+  await world.apply(restricted(namespace), {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: 'control-plane' },
+    spec: {
+      capacity: { storage: '1Gi' },
+      accessModes: ['ReadWriteOnce'],
+      persistentVolumeReclaimPolicy: 'Retain',
+      hostPath: { path },
+    },
+  })
+  await world.helm(
+    ['install', release, charts.controlPlane, '-n', namespace, '--wait', '--timeout', '120s'],
+    { values: controlPlaneValues(world) },
+  )
+}
+
+export function controlPlaneValues({ images, nodeAddress }: World): object {
+  return {
+    image: local(images['control-plane']),
+    publicUrl: `https://${nodeAddress}:${nodePort}`,
+    service: { type: 'NodePort', nodePort },
+  }
+}
+
+/** Calls the control plane's command line in its container, as the chart's notes say. */
+export async function ctl<T>({ kubectl }: World, ...args: string[]): Promise<T> {
+  const { release, namespace } = names.controlPlane
+  const exec = ['-n', namespace, 'exec', `statefulset/${release}`, '--']
+  return JSON.parse(
+    await kubectl([...exec, 'node', '/app/ctl.mjs', '--output', 'json', ...args]),
+  ) as T
+}
+
+/** The agent as the README says: its token in a Secret, in a restricted namespace. */
+export async function installAgent(world: World): Promise<void> {
+  const { release, namespace } = names.agent
+  await prepareAgent(world)
+  await world.helm(
+    ['install', release, charts.agent, '-n', namespace, '--wait', '--timeout', '120s'],
+    { values: await agentValues(world) },
+  )
+}
+
+/** Namespace and token of the agent. */
+export async function prepareAgent(world: World): Promise<void> {
+  const { namespace } = names.agent
+  const { token } = await ctl<{ token: string }>(
+    world,
+    ...['agent-tokens', 'create', '--cluster', names.cluster],
+  )
+  await world.apply(restricted(namespace), {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'pipeops-agent-token', namespace },
+    stringData: { token },
+  })
+}
+
+export async function agentValues({ kubectl, images, nodeAddress }: World): Promise<object> {
+  const { release, namespace } = names.controlPlane
+  const caBundle = await kubectl([
+    ...['-n', namespace, 'exec', `statefulset/${release}`, '--'],
+    ...['node', '-p', 'require("fs").readFileSync("/data/ca.crt", "utf8")'],
+  ])
+  return {
+    agent: {
+      cluster: { name: names.cluster },
+      pipeops: {
+        apiUrl: `https://${nodeAddress}:${nodePort}`,
+        existingSecret: 'pipeops-agent-token',
+        tls: { caBundle },
+      },
+    },
+    rbac: { users: [names.user], groups: [names.group] },
+    image: local(images.agent),
+    nats: { image: local(images.nats) },
+  }
+}
+
+/** Resolves when every container of the agent's pods is ready. */
+export function untilAgentReady({ get }: World, timeoutMs = 90_000): Promise<AgentPod[]> {
+  return until(
+    'all containers of the agent ready',
+    async () => {
+      const { items } = await get<{ items: AgentPod[] }>(
+        ...[
+          'pods',
+          '-n',
+          names.agent.namespace,
+          '-l',
+          `app.kubernetes.io/instance=${names.agent.release}`,
+        ],
+      )
+      const isReady = items.every(
+        ({ metadata, status }) =>
+          metadata.deletionTimestamp === undefined &&
+          status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'),
+      )
+      return items.length > 0 && isReady ? items : undefined
+    },
+    timeoutMs,
+  )
+}
+
+/** What of a pod the checks read. */
+export type AgentPod = {
+  metadata: { name: string; deletionTimestamp?: string }
+  spec: { containers: { name: string }[]; initContainers?: { name: string }[] }
+  status: {
+    conditions?: { type: string; status: string }[]
+    containerStatuses?: ContainerStatus[]
+    initContainerStatuses?: ContainerStatus[]
+  }
+}
+type ContainerStatus = {
+  name: string
+  ready: boolean
+  restartCount: number
+  containerID?: string
+}
