@@ -10,6 +10,7 @@ import { type Progress, resolveTools } from '@agent/toolbox'
 import { nodeFlags } from './node-flags.ts'
 import { createStackHealth } from './stack-health.ts'
 import { type Supervised, supervise } from './supervisor.ts'
+import { userEnvironment } from './user-environment.ts'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../../..')
@@ -27,6 +28,8 @@ export type StackOptions = {
   clusterName?: string
   proxies?: number
   progress?: Progress
+  /** Ends the start-up: whatever was started is ended, and it rejects. */
+  signal?: AbortSignal
   /** More environment for single processes. */
   env?: Partial<Record<'control-plane' | 'link' | 'proxy' | 'console', Record<string, string>>>
   /** What the agent dials instead of the control plane: a path through faults. */
@@ -59,7 +62,8 @@ export type Stack = AsyncDisposable & {
 /** Brings everything up and waits until requests flow. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { dir, cluster, clusterName = 'demo', proxies = 1, progress = () => {}, env = {} } = options
-  const tools = await resolveTools(['nats-server'], { progress })
+  const { signal } = options
+  const tools = await resolveTools(['nats-server'], { progress, ...(signal && { signal }) })
   const logsDir = join(dir, 'logs')
   const dataDir = join(dir, 'control-plane')
   await mkdir(logsDir, { recursive: true, mode: 0o700 })
@@ -73,7 +77,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     pidFile.write(pids).catch(() => {})
   }
   const health = new Map<string, number>()
-  const stackHealth = createStackHealth(health, processes)
+  const stackHealth = createStackHealth(health, processes, signal)
   const freed = await freePorts(6 + proxies)
   const [
     busPort,
@@ -141,6 +145,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           CONTROL_PLANE_CA_FILE: caFile,
           CONTROL_PLANE_TOKEN_FILE: join(dataDir, 'admin.token'),
         },
+        ...(signal && { signal }),
       },
     )
     return stdout === '' ? null : JSON.parse(stdout)
@@ -164,6 +169,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   start('nats', tools['nats-server'], ['-c', busConfig], {})
 
   const agent = {
+    ...('kubeconfig' in cluster ? userEnvironment(process.env) : {}),
     BUS_URL: `nats://127.0.0.1:${busPort}`,
     BUS_TOKEN_FILE: busTokenFile,
     PIPEOPS_CA_FILE: caFile,
