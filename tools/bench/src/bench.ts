@@ -1,5 +1,7 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+
+import { takeOwnerLock, untilStopped } from '@agent/toolbox'
 
 import { loopback, openContender } from './contenders.ts'
 import { type Flags, readFlags, usage } from './flags.ts'
@@ -13,7 +15,6 @@ import { findPrograms } from './programs.ts'
 import { writeResults } from './results.ts'
 import { type RunOptions, runWorkloads } from './run.ts'
 import type { Sample } from './sample.ts'
-import { untilStopped } from './stopping.ts'
 import type { Report } from './table.ts'
 import { versions } from './versions.ts'
 import type { Workload } from './workload.ts'
@@ -173,19 +174,8 @@ async function measureExec(flags: Flags, options: RunOptions, reports: Reports):
 async function takeDir(scope: AsyncDisposableStack): Promise<string> {
   const dir = join(root, '.run/bench')
   await mkdir(dir, { recursive: true, mode: 0o700 })
-  const lock = join(dir, 'pid')
-  const owner = Number(await readFile(lock, 'utf8').catch(() => ''))
-  if (owner > 0 && isAlive(owner)) throw new Error(`a benchmark runs already, as process ${owner}`)
-  await writeFile(lock, String(process.pid))
-  scope.defer(() => rm(lock, { force: true }))
+  const lock = await takeOwnerLock(join(dir, 'pid'))
+  if (!lock.isOurs) throw new Error(`a benchmark runs already, as process ${lock.owner}`)
+  scope.defer(() => lock.release())
   return dir
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }

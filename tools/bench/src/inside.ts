@@ -4,13 +4,14 @@ import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 
+import { untilStopped } from '@agent/toolbox'
+
 import { type Link, openContender } from './contenders.ts'
 import { createGenerators } from './generator.ts'
 import type { InsideSpec } from './namespace.ts'
 import { startNginx } from './origin.ts'
 import { runWorkloads } from './run.ts'
 import { median } from './stats.ts'
-import { untilStopped } from './stopping.ts'
 import { far } from './workloads/far.ts'
 
 const run = promisify(execFile)

@@ -55,9 +55,15 @@ export async function startApiServer(
 }
 
 /** Waits for `/readyz`; throws with the server's last lines. */
-export async function untilReady(url: string, ca: string, children: Children): Promise<void> {
+export async function untilReady(
+  url: string,
+  ca: string,
+  children: Children,
+  signal?: AbortSignal,
+): Promise<void> {
   const deadline = performance.now() + readyMs
   while (!(await isReady(url, ca))) {
+    signal?.throwIfAborted()
     if (performance.now() > deadline) {
       const log = await children.tail('kube-apiserver')
       throw new Error(

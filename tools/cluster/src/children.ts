@@ -19,8 +19,14 @@ export type Children = AsyncDisposable & {
   readonly pids: number[]
 }
 
-/** Owns processes below `dir`; those that a killed owner left there are ended first. `prefix` goes before every command. */
-export async function createChildren(dir: string, prefix: string[] = []): Promise<Children> {
+/**
+ * Owns processes below `dir`; those that a killed owner left there are ended first. `prefix` goes before every
+ * command; after the signal none is started.
+ */
+export async function createChildren(
+  dir: string,
+  { prefix = [], signal }: { prefix?: string[]; signal?: AbortSignal | undefined } = {},
+): Promise<Children> {
   const pidFile = createPidFile(join(dir, 'pids'))
   await pidFile.endForgotten()
   const running: { name: string; child: ChildProcess }[] = []
@@ -30,6 +36,7 @@ export async function createChildren(dir: string, prefix: string[] = []): Promis
       return running.flatMap(({ child }) => (child.pid === undefined ? [] : [child.pid]))
     },
     async start(name, program, args, env = {}) {
+      signal?.throwIfAborted()
       const log = await open(join(dir, `${name}.log`), 'w')
       const [command = program, ...words] = [...prefix, program, ...args]
       const child = spawn(command, words, {

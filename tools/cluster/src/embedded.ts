@@ -34,20 +34,22 @@ export type EmbeddedOptions = {
   /** Everything is kept below it; removed at the end. */
   dir: string
   progress?: Progress
+  /** Ends the start-up: whatever was started is ended, and it rejects. */
+  signal?: AbortSignal
   /** Nodes, namespaces and pods to look at; on by default. */
   seed?: boolean
 }
 
 /** etcd, kube-apiserver, and kwok in the place of kubelets. */
 export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cluster> {
-  const { dir, progress = () => {}, seed = true } = options
+  const { dir, progress = () => {}, signal, seed = true } = options
   const names = ['etcd', 'kube-apiserver', 'kwok', 'kubectl'] as const
-  const tools = await resolveTools(names, { progress })
+  const tools = await resolveTools(names, { progress, ...(signal && { signal }) })
   progress(`starting an embedded cluster (Kubernetes ${kubernetesVersion}) …`)
   await mkdir(dir, { recursive: true, mode: 0o700 })
   await using scope = new AsyncDisposableStack()
   scope.defer(() => rm(dir, { recursive: true, force: true }))
-  const children = scope.use(await createChildren(dir))
+  const children = scope.use(await createChildren(dir, { signal }))
   const pki = await createPki(dir)
   const [etcdPort, peerPort, apiPort, kubeletPort] = (await freePorts(4)) as [
     number,
@@ -73,7 +75,7 @@ export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cl
   const adminKubeconfig = join(dir, 'admin.kubeconfig')
   const admin = await pki.issue('admin', 'CN=admin, O=system:masters')
   await writeKubeconfig(adminKubeconfig, { server: url, ca: pki.ca, ...admin })
-  await untilReady(url, pki.ca, children)
+  await untilReady(url, pki.ca, children, signal)
 
   const webPort = await startWeb(scope)
   const logsFile = join(dir, 'pod.log')
@@ -92,8 +94,10 @@ export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cl
     ...['--tls-cert-file', kubelet.certFile, '--tls-private-key-file', kubelet.keyFile],
   ])
 
+  // The same function renews tokens as long as the cluster lives: only the start-up ends with the signal.
+  let starting = signal
   const kubectl = (args: string[], input?: object[]): Promise<string> =>
-    runKubectl(tools.kubectl, ['--kubeconfig', adminKubeconfig, ...args], input)
+    runKubectl(tools.kubectl, ['--kubeconfig', adminKubeconfig, ...args], input, starting)
   await kubectl(['apply', '--server-side', '-f', '-'], agentObjects())
   if (seed) {
     await kubectl(['apply', '--server-side', '-f', '-'], demoObjects())
@@ -102,6 +106,7 @@ export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cl
   const agentTokenFile = join(dir, 'agent-token')
   scope.use(await keepAgentToken(kubectl, agentTokenFile))
 
+  starting = undefined
   const owned = scope.move()
   return {
     url,
@@ -161,9 +166,13 @@ export async function runKubectl(
   program: string,
   args: string[],
   input?: object[],
+  signal?: AbortSignal,
 ): Promise<string> {
-  if (input === undefined) return (await run(program, args)).stdout
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const stopping = signal === undefined ? {} : { signal }
+  if (input === undefined) return (await run(program, args, stopping)).stdout
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], ...stopping })
+  child.on('error', () => {})
+  child.stdin.on('error', () => {})
   let output = ''
   child.stdout.on('data', (chunk) => (output += chunk))
   child.stderr.on('data', (chunk) => (output += chunk))

@@ -22,8 +22,10 @@ import { agentObjects } from './seed.ts'
 export async function startNodeCluster(options: {
   dir: string
   progress?: Progress
+  /** Ends the start-up: whatever was started is ended, and it rejects. */
+  signal?: AbortSignal
 }): Promise<Cluster> {
-  const { dir, progress = () => {} } = options
+  const { dir, progress = () => {}, signal } = options
   const reason = whyNoNode()
   if (reason !== undefined) throw new Error(reason)
   await installPackages(progress)
@@ -37,14 +39,14 @@ export async function startNodeCluster(options: {
       'kubelet',
       'kube-proxy',
     ],
-    { progress },
+    { progress, ...(signal && { signal }) },
   )
   progress('starting a whole node …')
   await using scope = new AsyncDisposableStack()
   // Last to end: whatever still runs, is mounted or is configured in it ends with it.
   scope.defer(() => rm(dir, { recursive: true, force: true }))
   const { prefix } = scope.use(await openNodeSpace(space, dir))
-  const children = scope.use(await createChildren(dir, prefix))
+  const children = scope.use(await createChildren(dir, { prefix, signal }))
   const pki = await createPki(dir)
   const [etcdPort, peerPort, apiPort] = (await freePorts(3)) as [number, number, number]
   await children.start('etcd', tools.etcd, [
@@ -62,7 +64,7 @@ export async function startNodeCluster(options: {
   })
   const url = `https://${node.address}:${apiPort}`
   const kubeconfigs = await writeKubeconfigs(dir, pki, url)
-  await untilReady(url, pki.ca, children)
+  await untilReady(url, pki.ca, children, signal)
 
   const socket = await startContainerd(children, dir)
   const archive = await writeTestImage({
@@ -102,13 +104,16 @@ export async function startNodeCluster(options: {
   await startKubelet(children, pki, tools.kubelet, { dir, socket, kubeconfig: kubeconfigs.kubelet })
 
   const adminKubeconfig = kubeconfigs.admin
+  // The same function renews tokens as long as the cluster lives: only the start-up ends with the signal.
+  let starting = signal
   const kubectl = (args: string[], input?: object[]): Promise<string> =>
-    runKubectl(tools.kubectl, ['--kubeconfig', adminKubeconfig, ...args], input)
-  await untilNodeReady(kubectl, children)
+    runKubectl(tools.kubectl, ['--kubeconfig', adminKubeconfig, ...args], input, starting)
+  await untilNodeReady(kubectl, children, signal)
   await kubectl(['apply', '--server-side', '-f', '-'], agentObjects())
   const agentTokenFile = join(dir, 'agent-token')
   scope.use(await keepAgentToken(kubectl, agentTokenFile))
 
+  starting = undefined
   const owned = scope.move()
   return {
     url,
@@ -145,9 +150,11 @@ async function writeKubeconfigs(dir: string, pki: Pki, server: string) {
 async function untilNodeReady(
   kubectl: (args: string[]) => Promise<string>,
   children: Children,
+  signal?: AbortSignal,
 ): Promise<void> {
   const deadline = performance.now() + startMs
   for (;;) {
+    signal?.throwIfAborted()
     const ready = await kubectl([
       'get',
       'node',

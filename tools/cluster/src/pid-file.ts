@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 
 import { findLiving, identify } from '@agent/toolbox'
 
-/** Remembers processes, so that those of an owner that was killed can be ended by the next one. */
+/** Remembers processes that lead groups of their own, so that those of an owner that was killed can be ended by the next one. */
 export type PidFile = {
   write(pids: number[]): Promise<void>
   /** Ends what the file names, if it is still the same process. */
@@ -20,9 +20,21 @@ export function createPidFile(file: string): PidFile {
       const text = await readFile(file, 'utf8').catch(() => '')
       for (const line of text.split('\n')) {
         const pid = await findLiving(line)
-        if (pid !== undefined) process.kill(pid, 'SIGKILL')
+        // The whole group: what it started would outlive it.
+        if (pid !== undefined) killGroup(pid)
       }
     },
     remove: () => rm(file, { force: true }),
+  }
+}
+
+/** Kills a process that leads a group, and everything in it. */
+export function killGroup(leader: number): void {
+  for (const pid of [-leader, leader]) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // Gone already, or it leads no group.
+    }
   }
 }

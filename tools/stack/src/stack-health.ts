@@ -16,10 +16,11 @@ export type StackHealth = {
   untilReady(deadlineMs: number): Promise<void>
 }
 
-/** Asks by name; `ports` are the health ports of what was started so far. */
+/** Asks by name; `ports` are the health ports of what was started so far. The signal ends every wait. */
 export function createStackHealth(
   ports: ReadonlyMap<string, number>,
   processes: ReadonlyMap<string, Supervised>,
+  signal?: AbortSignal,
 ): StackHealth {
   async function readyz(name: string): Promise<Ready> {
     try {
@@ -46,6 +47,7 @@ export function createStackHealth(
     const deadline = performance.now() + deadlineMs
     for (const name of ports.keys()) {
       for (;;) {
+        signal?.throwIfAborted()
         const { status, state, reason } = await readyz(name)
         if (status === 200) break
         const child = processes.get(name) as Supervised

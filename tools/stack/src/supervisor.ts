@@ -3,6 +3,8 @@ import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { killGroup } from '@agent/cluster'
+
 const restart = { firstMs: 200, mostMs: 5_000, goodAfterMs: 10_000 }
 const stopGraceMs = 12_000
 
@@ -94,7 +96,9 @@ export function supervise(
       child?.kill('SIGTERM')
       // A stopped process cannot hear SIGTERM.
       child?.kill('SIGCONT')
-      const timer = setTimeout(() => child?.kill('SIGKILL'), stopGraceMs)
+      const timer = setTimeout(() => {
+        if (child?.pid !== undefined) killGroup(child.pid)
+      }, stopGraceMs)
       await done
       clearTimeout(timer)
     },

@@ -1,65 +1,66 @@
-import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { access, mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { startEmbeddedCluster } from '@agent/cluster'
 import { startStack, type StackCluster } from '@agent/stack'
-import { resolveTool } from '@agent/toolbox'
+import { type Progress, resolveTool, takeOwnerLock, untilStopped } from '@agent/toolbox'
 
-const runDir = join(import.meta.dirname, '../../../.run')
+const runDir = process.env['PIPEOPS_RUN_DIR'] ?? join(import.meta.dirname, '../../../.run')
 const usage = 'npm start [-- --kubeconfig FILE [--context NAME]] [--proxies N] [--port N]'
 
 type Flags = { kubeconfig?: string; context?: string; proxies: number; port?: number }
 
-/** Brings up control plane, agent and (unless given) a cluster, until Ctrl-C; returns the exit code. */
+/** Brings up control plane, agent and (unless given) a cluster, until Ctrl-C; returns the exit code, 130 if that was before all was up. */
 export async function start(argv: string[]): Promise<number> {
   const flags = await readFlags(argv)
   if (typeof flags === 'string') {
     process.stderr.write(`${flags}\nusage: ${usage}\n`)
     return 2
   }
-  const stopped = Promise.withResolvers<void>()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.resolve())
-  const say = (message: string): void => void process.stderr.write(`${message}\n`)
-  try {
-    await using scope = new AsyncDisposableStack()
-    await takeRunDir(scope)
-    const cluster = await openCluster(flags, scope, say)
-    const stack = await startStack({
-      dir: runDir,
-      cluster,
-      clusterName: 'my-cluster',
-      proxies: flags.proxies,
-      progress: say,
-      ...(flags.port === undefined ? {} : { controlPlanePort: flags.port }),
-    })
-    scope.use(stack)
-    const kubectl = await resolveTool('kubectl', { progress: say })
-    say(`
+  const progress = (message: string): void => void process.stderr.write(`${message}\n`)
+  const code = await untilStopped((signal) => run(flags, { progress, signal }), { progress })
+  if (code !== 1) progress('stopped; nothing is left running')
+  return code
+}
+
+async function run(
+  flags: Flags,
+  { progress, signal }: { progress: Progress; signal: AbortSignal },
+): Promise<void> {
+  await using scope = new AsyncDisposableStack()
+  await takeRunDir(scope)
+  const cluster = await openCluster(flags, scope, { progress, signal })
+  const stack = await startStack({
+    dir: runDir,
+    cluster,
+    clusterName: 'my-cluster',
+    proxies: flags.proxies,
+    progress,
+    signal,
+    ...(flags.port === undefined ? {} : { controlPlanePort: flags.port }),
+  })
+  scope.use(stack)
+  const kubectl = await resolveTool('kubectl', { progress, signal })
+  progress(`
 The cluster "${stack.clusterName}" is reachable through the control plane at ${stack.controlPlaneUrl}.
 In another terminal:
 
   ${kubectl} --kubeconfig ${stack.kubeconfig} get pods -A
 
 Logs of every process are in ${join(runDir, 'logs')}. Ctrl-C stops everything.`)
-    await stopped.promise
-    say('stopping …')
-  } catch (error) {
-    say((error as Error).message)
-    return 1
-  }
-  say('stopped; nothing is left running')
-  return 0
+  if (!signal.aborted) await once(signal, 'abort')
 }
 
 async function openCluster(
   flags: Flags,
   scope: AsyncDisposableStack,
-  progress: (message: string) => void,
+  options: { progress: Progress; signal: AbortSignal },
 ): Promise<StackCluster> {
   if (flags.kubeconfig !== undefined)
     return { kubeconfig: flags.kubeconfig, context: flags.context }
-  return scope.use(await startEmbeddedCluster({ dir: join(runDir, 'cluster'), progress }))
+  return scope.use(await startEmbeddedCluster({ dir: join(runDir, 'cluster'), ...options }))
 }
 
 async function readFlags(argv: string[]): Promise<Flags | string> {
@@ -100,24 +101,13 @@ async function readFlags(argv: string[]): Promise<Flags | string> {
 /** One `npm start` at a time: two would fight over the same state. */
 async function takeRunDir(scope: AsyncDisposableStack): Promise<void> {
   await mkdir(runDir, { recursive: true, mode: 0o700 })
-  const lock = join(runDir, 'pid')
-  const owner = Number(await readFile(lock, 'utf8').catch(() => ''))
-  if (owner > 0 && isAlive(owner)) {
+  const lock = await takeOwnerLock(join(runDir, 'pid'))
+  if (!lock.isOurs) {
     throw new Error(
-      `it runs already, as process ${owner}; stop that one with Ctrl-C or kill ${owner}`,
+      `it runs already, as process ${lock.owner}; stop that one with Ctrl-C or kill ${lock.owner}`,
     )
   }
-  await writeFile(lock, String(process.pid))
-  scope.defer(() => rm(lock, { force: true }))
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
+  scope.defer(() => lock.release())
 }
 
 async function isReadable(file: string): Promise<boolean> {

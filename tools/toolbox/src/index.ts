@@ -8,3 +8,4 @@ export {
   resolveTool,
   resolveTools,
 } from './resolve.ts'
+export { untilStopped } from './until-stopped.ts'
