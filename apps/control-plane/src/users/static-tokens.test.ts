@@ -15,7 +15,7 @@ test('a line that is gone or changed is told, lines that only moved are not, and
   await writeFile(file, 'a,alice,1\nb,bob,2\nc,carol,3,dev\n')
   const warnings: string[] = []
   const log = pino({}, { write: (line: string) => void warnings.push(line) })
-  using tokens = await followTokenFile(file, log)
+  using tokens = await followTokenFile(file, log, 20)
   const removed: string[] = []
   tokens.onRemoved(({ user }) => void removed.push(user))
 

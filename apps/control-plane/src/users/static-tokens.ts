@@ -6,8 +6,6 @@ import type { Logger } from 'pino'
 import type { UserTokenRecord } from '../store/records.ts'
 import { parseTokenFile } from './token-file.ts'
 
-const pollMs = 1_000
-
 /** The static users, as the file says now. */
 export type StaticTokens = Disposable & {
   readonly records: readonly UserTokenRecord[]
@@ -27,6 +25,7 @@ export function fixedTokens(records: readonly UserTokenRecord[] = []): StaticTok
 export async function followTokenFile(
   file: string | undefined,
   log: Logger,
+  pollMs = 1_000,
 ): Promise<StaticTokens> {
   if (file === undefined) return fixedTokens()
   const listeners = new Set<(before: UserTokenRecord) => void>()
