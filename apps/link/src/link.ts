@@ -26,6 +26,8 @@ import { openStateStore } from './state-store.ts'
 import { createStreamCensus } from './stream-census.ts'
 import { tellBeat } from './tell-beat.ts'
 
+const busIsAway = 'the pod’s bus is away, so no sidecar gets a ticket. Look at the nats container.'
+
 /** Keeps the control connection: who this agent is, that it is alive, and tickets for whoever moves bytes. */
 export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
   const { config, bus, log, metrics, scope, signal, status } = sidecar
@@ -96,7 +98,8 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
       nodes: facts.nodes.count,
       pods: facts.pods.count,
     }
-    if (registered && problem === '') status.report('ok', '', facts_)
+    if (!bus.connected) status.report('degraded', busIsAway, facts_)
+    else if (registered && problem === '') status.report('ok', '', facts_)
     else status.report('degraded', problem, facts_)
   }
 
