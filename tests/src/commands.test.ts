@@ -61,8 +61,7 @@ async function openDir() {
 test.each([
   ['start', 'SIGINT', 'starting an embedded cluster'],
   ['start', 'SIGHUP', 'starting the agent'],
-  ['demo', 'SIGTERM', 'starting the agent'],
-  ['demo', 'SIGHUP', '$ kubectl get nodes'],
+  ['demo', 'SIGTERM', '$ kubectl get nodes'],
 ] as const)(
   '%s: %s while it is “%s” ends it and all that it started',
   async (name, signal, moment) => {

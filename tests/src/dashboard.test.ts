@@ -65,7 +65,10 @@ async function shows(selector: string, text: RegExp, timeout = 20_000): Promise<
 async function picture(name: string): Promise<void> {
   if (pictures === undefined) return
   await mkdir(pictures, { recursive: true })
-  await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: name !== 'sign-in' })
+  const { width, height } = page.viewportSize() ?? desktop
+  // The top of the page, two screens of it: enough for a document.
+  const clip = { x: 0, y: 0, width, height: name === 'sign-in' ? height : height * 1.6 }
+  await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true, clip })
 }
 
 async function violations(): Promise<string[]> {

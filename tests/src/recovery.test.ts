@@ -83,7 +83,11 @@ async function stillBringsEvents(watch: OpenWatch): Promise<void> {
 }
 
 /** Stops a process, longer than every timeout there is for it (dead peer 9 s, bus 15 s), and lets it go on. */
-async function whileStopped(pid: number, check: () => Promise<void>): Promise<void> {
+async function whileStopped(
+  pid: number,
+  check: () => Promise<void>,
+  stoppedMs = 22_000,
+): Promise<void> {
   const since = performance.now()
   process.kill(pid, 'SIGSTOP')
   try {
@@ -94,30 +98,34 @@ async function whileStopped(pid: number, check: () => Promise<void>): Promise<vo
     process.kill(pid, 'SIGCONT')
   }
 }
-const stoppedMs = 22_000
-
 async function endsWithin(ended: Promise<string>, deadlineMs: number): Promise<string> {
   let reason: string | undefined
   void ended.then((why) => (reason = why))
   return (await eventually(() => reason, { deadlineMs, what: 'the end of the stream' })) as string
 }
 
+/** Kills a process; it is another one, and everything is back, before the deadline. */
+async function killAndBackWithin(name: string, deadlineMs: number): Promise<void> {
+  const before = pidOf(name)
+  process.kill(before, 'SIGKILL')
+  await Promise.all([
+    backWithin(deadlineMs),
+    eventually(() => pidOf(name) !== before, { deadlineMs, what: `another ${name}` }),
+  ])
+}
+
 test('killing link cuts no running stream, and it is back in 15 s', async () => {
   await using watch = await system.watch()
-  process.kill(pidOf('link'), 'SIGKILL')
-  await eventually(() => system.stack.processes.get('link')?.restarts, {
-    deadlineMs: 5_000,
-    what: 'a restart',
-  })
-  await backWithin(15_000)
-  expect(watch.isOpen).toBe(true)
+  await killAndBackWithin('link', 15_000)
+  await stillBringsEvents(watch)
 }, 60_000)
 
 test('killing the pod’s nats-server cuts no running stream, and all is ready again in 15 s', async () => {
   await using watch = await system.watch()
-  process.kill(pidOf('nats'), 'SIGKILL')
-  await backWithin(15_000)
-  expect(watch.isOpen).toBe(true)
+  await killAndBackWithin('nats', 15_000)
+  await stillBringsEvents(watch)
+  // Only a ticket over the bus lets a new proxy in.
+  await killAndBackWithin('proxy-1', 15_000)
 }, 60_000)
 
 test('killing the control plane’s nats-server disturbs no request, and it is back in 15 s', async () => {
@@ -136,7 +144,7 @@ test('killing the control plane’s nats-server disturbs no request, and it is b
       what: 'a change of state',
     },
   )
-  expect(watch.isOpen).toBe(true)
+  await stillBringsEvents(watch)
 }, 60_000)
 
 test('killing the proxy ends its streams, new requests wait for it, and it is back in 15 s', async () => {
@@ -209,28 +217,23 @@ test('a stopped nats-server of the control plane is told in 15 s, disturbs no re
   const pid = await storePid()
   const told = notReadyWithin(['control-plane'], 15_000)
   told.catch(() => {})
-  await whileStopped(pid, async () => {
+  const check = async (): Promise<void> => {
     expect((await system.call('tunnel', { path: '/version' })).status).toBe(200)
     await stillBringsEvents(watch)
-  })
+  }
+  await whileStopped(pid, check, 16_000)
   await told
   await backWithin(15_000)
   await stillBringsEvents(watch)
 }, 90_000)
 
-test('a stopped proxy ends its streams in 11 s, requests meanwhile say that the agent is away, and it is back in 15 s', async () => {
+test('a stopped proxy ends its streams in 11 s, and is back 15 s after it goes on', async () => {
   await using watch = await system.watch()
   const pid = pidOf('proxy-1')
   process.kill(pid, 'SIGSTOP')
   try {
     await endsWithin(watch.ended, 11_000)
     expect((await system.stack.readyz('proxy-1')).status).toBe(0)
-    const asking = performance.now()
-    const { status, body } = await system.call('tunnel', { path: '/version', timeoutMs: 25_000 })
-    expect(status).toBe(503)
-    expect(body.toString()).toContain('"kind":"Status"')
-    // It waits for an agent that reconnects.
-    expect(performance.now() - asking).toBeGreaterThan(10_000)
   } finally {
     process.kill(pid, 'SIGCONT')
   }

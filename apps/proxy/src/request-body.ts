@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 
-import type { Stream } from '@agent/streams'
+import { compactBytes, type Stream } from '@agent/streams'
 
 /** A request body that arrives on a stream, as undici wants to read it. */
 export type RequestBody = {
@@ -26,7 +26,8 @@ export function createRequestBody(stream: Stream): RequestBody {
   return {
     readable,
     push(bytes) {
-      if (readable.push(bytes)) stream.consume(bytes.length)
+      const kept = readable.readableLength === 0 ? bytes : compactBytes(bytes)
+      if (readable.push(kept)) stream.consume(bytes.length)
       else owedBytes += bytes.length
     },
     end() {

@@ -1,5 +1,5 @@
 import { AgentError } from '@agent/contracts'
-import { FrameType, type Stream, type StreamHandler } from '@agent/streams'
+import { compactBytes, FrameType, type Stream, type StreamHandler } from '@agent/streams'
 import { pipeSocket } from '@agent/uplink'
 
 import type { AuditEntry } from './audit.ts'
@@ -55,7 +55,7 @@ export function makeUpgrade(
     onData(bytes) {
       if (tunnel !== undefined) tunnel.onData(bytes)
       else if (relay.isOver) stream.consume(bytes.length)
-      else early.push(bytes)
+      else early.push(compactBytes(bytes))
     },
     onEnd() {
       tunnel?.onEnd()

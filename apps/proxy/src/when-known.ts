@@ -1,5 +1,5 @@
 import { AgentError } from '@agent/contracts'
-import type { Stream, StreamHandler } from '@agent/streams'
+import { compactBytes, type Stream, type StreamHandler } from '@agent/streams'
 
 /**
  * A handler for a stream whose real one takes a moment to find. It is made only then, right before it gets what came
@@ -24,7 +24,7 @@ export function whenKnown(stream: Stream, finding: Promise<() => StreamHandler>)
 
   return {
     onData(bytes) {
-      if (real === undefined) waiting.push(bytes)
+      if (real === undefined) waiting.push(compactBytes(bytes))
       else real.onData(bytes)
     },
     onEnd() {

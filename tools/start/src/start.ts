@@ -49,7 +49,8 @@ In another terminal:
 
   ${kubectl} --kubeconfig ${stack.kubeconfig} get pods -A
 
-Logs of every process are in ${join(runDir, 'logs')}. Ctrl-C stops everything.`)
+The dashboard: ${stack.consoleUrl}/dashboard (token: ${stack.consoleTokenFile})
+npm run doctor says whether all is well. Logs of every process are in ${join(runDir, 'logs')}. Ctrl-C stops everything.`)
   if (!signal.aborted) await once(signal, 'abort')
 }
 

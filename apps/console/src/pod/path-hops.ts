@@ -53,7 +53,7 @@ export function hopsOf(
         ? {
             state: proxy.state === 'ok' || apiIsDown ? 'ok' : 'warn',
             latencyMs: number(proxy.facts.canaryMs),
-            text: proxyText(proxy),
+            text: apiIsDown ? 'connected; what is behind it does not answer' : proxyText(proxy),
           }
         : { state: 'down', latencyMs: null, text: why(proxy, 'proxy') }),
     },

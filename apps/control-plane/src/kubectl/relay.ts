@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import { AgentError, type ConsoleOpen, type KubeOpen, ResponseHead } from '@agent/contracts'
-import type { Session, Stream, StreamHandler } from '@agent/streams'
+import { compactBytes, type Session, type Stream, type StreamHandler } from '@agent/streams'
 import { pipeSocket } from '@agent/uplink'
 
 import { sendStatus } from '../kube-status.ts'
@@ -48,7 +48,9 @@ export function relay(
       queueMicrotask(() => response.flushHeaders())
     },
     onData(bytes) {
-      if (response.write(bytes)) stream.consume(bytes.length)
+      // What has to wait must not hold the whole message that it came in.
+      const kept = response.writableLength === 0 ? bytes : compactBytes(bytes)
+      if (response.write(kept)) stream.consume(bytes.length)
       else owedBytes += bytes.length
     },
     onEnd() {
