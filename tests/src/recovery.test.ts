@@ -198,12 +198,15 @@ test('a stopped link cuts no stream, hinders no request, and is back 15 s after 
 
 test('a stopped nats-server in the pod cuts no stream, hinders no request, and all is ready 15 s after it goes on', async () => {
   await using watch = await system.watch()
+  const told = notReadyWithin(['link'], 20_000)
+  told.catch(() => {})
   await whileStopped(pidOf('nats'), async () => {
     // The data path does not need the bus while it stands.
     expect((await system.stack.readyz('proxy-1')).status).toBe(200)
     expect((await system.call('tunnel', { path: '/version' })).status).toBe(200)
     await stillBringsEvents(watch)
   })
+  await told
   await backWithin(15_000)
   await stillBringsEvents(watch)
   // Only a ticket over the bus lets a new proxy in.
