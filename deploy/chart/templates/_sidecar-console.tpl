@@ -4,7 +4,8 @@
 port: 8080
 portVariable: PIPEOPS_PORT
 livePath: /health
-readyPath: /ready
+{{- /* It calls the agent ready when link and proxy are; where one is turned off, nobody waits for it. */}}
+readyPath: {{ and .Values.link.enabled .Values.proxy.enabled | ternary "/ready" "/health" }}
 usesKubernetes: false
 env:
   CONSOLE_AUTH: {{ $console.auth }}

@@ -6,12 +6,17 @@ export type Checks = {
   readonly failed: number
 }
 
-/** `say` gets one line for each check; `explain` what else is known when one fails. */
-export function createChecks(say: (line: string) => void, explain: () => Promise<string>): Checks {
+/** `say` gets one line for each check; `explain` what else is known when one fails. After the signal, checks throw. */
+export function createChecks(
+  say: (line: string) => void,
+  explain: () => Promise<string>,
+  signal: AbortSignal,
+): Checks {
   let passed = 0
   let failed = 0
   return {
     async check(name, run) {
+      signal.throwIfAborted()
       const startedAt = performance.now()
       const took = (): string => `${((performance.now() - startedAt) / 1_000).toFixed(1)} s`
       try {

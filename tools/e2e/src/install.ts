@@ -43,9 +43,9 @@ export async function removeSeed({ kubectl }: World): Promise<void> {
   await kubectl(['delete', 'namespace', names.agent.namespace, '--wait'])
 }
 
-/** The control plane as an operator installs it, with a volume of this node and reached at the node's address. */
-export async function installControlPlane(world: World): Promise<void> {
-  const { release, namespace } = names.controlPlane
+/** Namespace and volume of the control plane. */
+export async function prepareControlPlane(world: World): Promise<void> {
+  const { namespace } = names.controlPlane
   const path = join(world.dir, 'volume')
   await mkdir(path, { mode: 0o700 })
   // Kubernetes gives no volume of this kind to the pod's group.
@@ -61,16 +61,26 @@ export async function installControlPlane(world: World): Promise<void> {
       hostPath: { path },
     },
   })
+}
+
+/** The control plane as an operator installs it, on a volume of this node and reached at the node's address. */
+export async function installControlPlane(world: World): Promise<void> {
+  const { release, namespace } = names.controlPlane
   await world.helm(
     ['install', release, charts.controlPlane, '-n', namespace, '--wait', '--timeout', '120s'],
     { values: controlPlaneValues(world) },
   )
 }
 
-export function controlPlaneValues({ images, nodeAddress }: World): object {
+/** How agents and people reach the control plane: through the node. */
+export function publicUrl({ nodeAddress }: World): string {
+  return `https://${nodeAddress}:${nodePort}`
+}
+
+function controlPlaneValues(world: World): object {
   return {
-    image: local(images['control-plane']),
-    publicUrl: `https://${nodeAddress}:${nodePort}`,
+    image: local(world.images['control-plane']),
+    publicUrl: publicUrl(world),
     service: { type: 'NodePort', nodePort },
   }
 }
@@ -87,11 +97,18 @@ export async function ctl<T>({ kubectl }: World, ...args: string[]): Promise<T> 
 /** The agent as the README says: its token in a Secret, in a restricted namespace. */
 export async function installAgent(world: World): Promise<void> {
   const { release, namespace } = names.agent
-  await prepareAgent(world)
   await world.helm(
     ['install', release, charts.agent, '-n', namespace, '--wait', '--timeout', '120s'],
     { values: await agentValues(world) },
   )
+}
+
+/** Changes values on top of those it was installed with, without waiting for the pods. */
+export async function upgradeAgent(world: World, changes: object): Promise<void> {
+  const { release, namespace } = names.agent
+  await world.helm(['upgrade', release, charts.agent, '-n', namespace], {
+    values: { ...(await agentValues(world)), ...changes },
+  })
 }
 
 /** Namespace and token of the agent. */
@@ -109,7 +126,8 @@ export async function prepareAgent(world: World): Promise<void> {
   })
 }
 
-export async function agentValues({ kubectl, images, nodeAddress }: World): Promise<object> {
+async function agentValues(world: World): Promise<object> {
+  const { kubectl, images } = world
   const { release, namespace } = names.controlPlane
   const caBundle = await kubectl([
     ...['-n', namespace, 'exec', `statefulset/${release}`, '--'],
@@ -119,7 +137,7 @@ export async function agentValues({ kubectl, images, nodeAddress }: World): Prom
     agent: {
       cluster: { name: names.cluster },
       pipeops: {
-        apiUrl: `https://${nodeAddress}:${nodePort}`,
+        apiUrl: publicUrl(world),
         existingSecret: 'pipeops-agent-token',
         tls: { caBundle },
       },
@@ -130,29 +148,27 @@ export async function agentValues({ kubectl, images, nodeAddress }: World): Prom
   }
 }
 
-/** Resolves when every container of the agent's pods is ready. */
-export function untilAgentReady({ get }: World, timeoutMs = 90_000): Promise<AgentPod[]> {
-  return until(
-    'all containers of the agent ready',
-    async () => {
-      const { items } = await get<{ items: AgentPod[] }>(
-        ...[
-          'pods',
-          '-n',
-          names.agent.namespace,
-          '-l',
-          `app.kubernetes.io/instance=${names.agent.release}`,
-        ],
-      )
-      const isReady = items.every(
-        ({ metadata, status }) =>
-          metadata.deletionTimestamp === undefined &&
-          status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'),
-      )
-      return items.length > 0 && isReady ? items : undefined
-    },
-    timeoutMs,
-  )
+/** The agent's pods, those that end too. */
+export async function agentPods({ get }: World): Promise<AgentPod[]> {
+  const { release, namespace } = names.agent
+  const selector = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=agent`
+  return (await get<{ items: AgentPod[] }>('pods', '-n', namespace, '-l', selector)).items
+}
+
+/** Resolves when every container of the newest pods is ready and the ones before are gone. */
+export async function untilAgentReady(world: World, timeoutMs = 90_000): Promise<AgentPod[]> {
+  const { release, namespace } = names.agent
+  const timeout = `--timeout=${timeoutMs / 1_000}s`
+  await world.kubectl(['rollout', 'status', `deployment/${release}`, '-n', namespace, timeout])
+  return until('all containers of the agent ready', async () => {
+    const pods = await agentPods(world)
+    return pods.length > 0 && pods.every(isReady) ? pods : undefined
+  })
+}
+
+function isReady({ metadata, status: { conditions = [] } }: AgentPod): boolean {
+  const { status } = conditions.find(({ type }) => type === 'Ready') ?? {}
+  return metadata.deletionTimestamp === undefined && status === 'True'
 }
 
 /** What of a pod the checks read. */
@@ -170,4 +186,5 @@ type ContainerStatus = {
   ready: boolean
   restartCount: number
   containerID?: string
+  lastState?: { terminated?: { reason?: string } }
 }

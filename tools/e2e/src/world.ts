@@ -30,15 +30,16 @@ export async function startWorld(
   dir: string,
   scope: AsyncDisposableStack,
   progress: Progress,
+  signal: AbortSignal,
 ): Promise<World> {
-  const { helm } = await resolveTools(['helm', 'nats-server'], { progress })
+  const { helm } = await resolveTools(['helm', 'nats-server'], { progress, signal })
   const images = await buildImages({
     bundleDir: `${dir}-bundles`,
     prefix: 'localhost/pipeops-',
     tag: 'e2e',
     progress,
   })
-  const cluster = scope.use(await startNodeCluster({ dir, progress }))
+  const cluster = scope.use(await startNodeCluster({ dir, progress, signal }))
   for (const image of Object.values(images)) await importImage(dir, image)
   return createWorld(dir, cluster, images, helm)
 }

@@ -82,7 +82,7 @@ test.each([
     const started = run(
       'chroot',
       ['--userspec=1000:1000', image.root, '/usr/local/bin/node', `/app/${app}.mjs`],
-      { env: { PATH: '/usr/sbin:/usr/bin:/bin', ...environment }, timeout: 4_000 },
+      { env: { PATH: '/usr/sbin:/usr/bin:/bin', ...environment }, timeout: 2_000 },
     )
     const output = await started.then(
       ({ stdout, stderr }) => stdout + stderr,
