@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { isSameOrigin, readSessionCookie, setSessionCookie } from './cookie.ts'
+import { clearSessionCookie, isSameOrigin, readSessionCookie, setSessionCookie } from './cookie.ts'
 import { loginPage } from './login-page.ts'
 
 const cookie = { name: 'session', path: '/a/', isSecure: true }
@@ -13,6 +13,16 @@ test.each(['plain', 'with; odd = characters', '100%'])(
     expect(readSessionCookie(`x=1; ${set.split(';', 1)[0]}; y=2`, 'session')).toBe(token)
   },
 )
+
+test('a path cannot add attributes', () => {
+  const path = '/a;Domain=evil.example/'
+  for (const set of [
+    setSessionCookie({ ...cookie, path }, 'x'),
+    clearSessionCookie({ ...cookie, path }),
+  ]) {
+    expect(set).toContain('; Path=/a%3BDomain=evil.example/; HttpOnly')
+  }
+})
 
 test.each([undefined, '', 'sessions=1', 'session=', 'session=%zz'])(
   '%s holds no token',

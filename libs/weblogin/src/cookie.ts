@@ -9,12 +9,12 @@ export type SessionCookie = {
 /** `Set-Cookie` for a bearer token: out of scripts' reach, sent by no other site's pages (RFC 6265bis §5.6.7). */
 export function setSessionCookie({ name, path, isSecure }: SessionCookie, token: string): string {
   const secure = isSecure ? '; Secure' : ''
-  return `${name}=${encodeURIComponent(token)}; Path=${path}; HttpOnly; SameSite=Strict; Max-Age=28800${secure}`
+  return `${name}=${encodeURIComponent(token)}; Path=${escapePath(path)}; HttpOnly; SameSite=Strict; Max-Age=28800${secure}`
 }
 
 /** `Set-Cookie` that ends the session. */
 export function clearSessionCookie({ name, path, isSecure }: SessionCookie): string {
-  return `${name}=; Path=${path}; HttpOnly; SameSite=Strict; Max-Age=0${isSecure ? '; Secure' : ''}`
+  return `${name}=; Path=${escapePath(path)}; HttpOnly; SameSite=Strict; Max-Age=0${isSecure ? '; Secure' : ''}`
 }
 
 /** The token in a `Cookie` header; undefined when there is none. */
@@ -36,4 +36,9 @@ export function isSameOrigin(origin: string | undefined, host: string | undefine
   } catch {
     return false
   }
+}
+
+/** A `;` in the path would end it and begin an attribute. */
+function escapePath(path: string): string {
+  return path.replaceAll(';', '%3B')
 }
