@@ -13,6 +13,16 @@ export function withoutIdentity(rawHeaders: string[]): string[] {
   return out
 }
 
+/** Headers less the cookies: a browser's session is a token for all of a user's clusters, and no cluster may see it. */
+export function withoutCookie(headers: string[]): string[] {
+  const out: string[] = []
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = headers[at] as string
+    if (name.toLowerCase() !== 'cookie') out.push(name, headers[at + 1] as string)
+  }
+  return out
+}
+
 const bearerProtocol = 'base64url.bearer.authorization.k8s.io.'
 
 /** The token a browser sends as a WebSocket subprotocol, as an `Authorization` value. */

@@ -10,10 +10,12 @@ import type { ControlPlaneMetrics } from '../metrics.ts'
 import type { Access, Users } from '../ports.ts'
 import type { StreamConnections } from '../stream-connections.ts'
 import { mayUse } from '../users/users.ts'
-import { bearerProtocolOf, withoutIdentity } from './client-headers.ts'
+import { bearerProtocolOf, withoutCookie, withoutIdentity } from './client-headers.ts'
+import { consoleAnswerHeaders } from './console-answer.ts'
 import { type ClusterPath, parseClusterPath } from './path.ts'
 import { type ClientRequest, hasBody, relay } from './relay.ts'
 import {
+  addsSlash,
   cookieAuthorization,
   sendLoginPage,
   sessionCookie,
@@ -68,15 +70,20 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
       return sendStatus(response, error)
     }
     const { clusterId, ...who } = access
+    const isConsole = path.kind === 'console'
+    const headers = withoutIdentity(request.rawHeaders)
     const open: KubeOpen | ConsoleOpen = {
       kind: path.kind,
       id: `${process.pid.toString(36)}-${(++lastId).toString(36)}`,
       method: request.method ?? 'GET',
       target: path.target,
-      headers: withoutIdentity(request.rawHeaders),
+      headers: isConsole ? withoutCookie(headers) : headers,
       user: who.user,
     }
-    carry(client, open, clusterId, who)
+    const { host } = request.headers
+    const answerHeaders = (given: string[]): string[] =>
+      consoleAnswerHeaders(given, { host, prefix: path.prefix })
+    carry(isConsole ? { ...client, answerHeaders } : client, open, clusterId, who)
   }
 
   function authorize(
@@ -113,10 +120,11 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
     { request, response }: ClientRequest,
     { cluster, kind, prefix, target }: ClusterPath,
   ): boolean {
-    if (kind !== 'console' || request.method !== 'POST') return false
+    if (kind !== 'console') return false
+    if (request.method !== 'POST') return addsSlash(request, response, prefix)
     const cookie = sessionCookie(prefix)
     if (target === '/logout') {
-      takeLogout(response, cookie)
+      takeLogout(request, response, cookie)
       return true
     }
     if (target !== '/login') return false

@@ -13,6 +13,8 @@ export type ClientRequest = {
   response: ServerResponse
   /** Set for an upgrade: the socket, and what the client sent behind its request. */
   raw?: { socket: Duplex; head: Buffer }
+  /** Which of the answer's headers the client gets; all of them without it. */
+  answerHeaders?(headers: string[]): string[]
 }
 
 export type RelayEvents = {
@@ -41,8 +43,9 @@ export function relay(
       if (!parsed.success)
         throw new AgentError('protocol', 'the answer’s head is malformed', { hop: 'proxy' })
       hasHead = true
-      const { status, statusText, headers } = parsed.data
-      if (status === 101) return switchProtocols(parsed.data)
+      const { status, statusText } = parsed.data
+      const headers = client.answerHeaders?.(parsed.data.headers) ?? parsed.data.headers
+      if (status === 101) return switchProtocols({ ...parsed.data, headers })
       response.writeHead(status, statusText, headers)
       // A watch sends its head long before its first event; a small answer goes out in one piece.
       queueMicrotask(() => response.flushHeaders())

@@ -46,6 +46,18 @@ export function sendLoginPage(response: ServerResponse, problem?: string): void 
   response.end(page)
 }
 
+/** Leads from `…/agent` to `…/agent/`, without which the pages' relative links lead elsewhere. */
+export function addsSlash(
+  { url = '', method }: IncomingMessage,
+  response: ServerResponse,
+  prefix: string,
+): boolean {
+  if (url.startsWith(prefix) || (method !== 'GET' && method !== 'HEAD')) return false
+  response.writeHead(308, { location: `agent/${url.slice(prefix.length - 1)}` })
+  response.end()
+  return true
+}
+
 /** Takes the form: a token that `check` accepts becomes a cookie. */
 export async function takeLogin(
   request: IncomingMessage,
@@ -67,8 +79,15 @@ export async function takeLogin(
   response.end()
 }
 
-/** Ends the session. */
-export function takeLogout(response: ServerResponse, cookie: SessionCookie): void {
+/** Ends the session, when a page of ours asks for it. */
+export function takeLogout(
+  request: IncomingMessage,
+  response: ServerResponse,
+  cookie: SessionCookie,
+): void {
+  if (!isSameOrigin(request.headers.origin, request.headers.host)) {
+    return sendStatus(response, new AgentError('forbidden', 'the form is another site’s'))
+  }
   response.writeHead(303, { location: 'dashboard', 'set-cookie': clearSessionCookie(cookie) })
   response.end()
 }
