@@ -266,5 +266,5 @@ test('a cluster whose agent is away is 503 with Retry-After once the wait is ove
 test(
   'every socket, file, child, timer, stream and subscription is back to the baseline',
   () => system.backTo(),
-  90_000,
+  120_000,
 )

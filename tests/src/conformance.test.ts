@@ -139,5 +139,5 @@ function withoutAges(text: string): string {
 test(
   'every socket, file, child, timer, stream and subscription is back to the baseline',
   () => system.backTo(),
-  90_000,
+  120_000,
 )

@@ -511,5 +511,5 @@ function doctor(
 test(
   'every socket, file, child, timer, stream and subscription is back to the baseline',
   () => system.backTo(),
-  90_000,
+  120_000,
 )

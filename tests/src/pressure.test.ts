@@ -97,5 +97,5 @@ test('clients that stall on a large list make no process grow, stop nobody else,
 test(
   'every socket, file, child, timer, stream and subscription is back to the baseline',
   () => system.backTo(),
-  90_000,
+  120_000,
 )

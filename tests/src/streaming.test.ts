@@ -219,5 +219,5 @@ async function freePort(): Promise<number> {
 test.skipIf(isSkipped)(
   'every socket, file, child, timer, stream and subscription is back to the baseline',
   () => system.backTo(),
-  90_000,
+  120_000,
 )

@@ -176,8 +176,8 @@ export async function startSystem(
     },
     async backTo(before = atStart) {
       await disconnect()
-      // Idle connections to the API server are kept for 30 s.
-      await assertBackToBaseline(before, { deadlineMs: 60_000, take })
+      // Idle connections to the API server are kept for 15 s.
+      await assertBackToBaseline(before, { deadlineMs: 90_000, take })
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

@@ -108,7 +108,7 @@ function createPool() {
         pipelining: 1,
         // As many as a connection to the control plane may have streams.
         connections: 10_000,
-        keepAliveTimeout: 30_000,
+        keepAliveTimeout: 15_000,
         keepAliveMaxTimeout: 120_000,
         maxHeaderSize: 65_536,
         connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 15_000 },
