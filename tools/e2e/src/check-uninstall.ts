@@ -29,11 +29,11 @@ export async function checkUninstall(
 ): Promise<void> {
   const { release, namespace } = names.agent
   await check(
-    'helm rollback brings the first release’s values back, and kubectl works',
+    'helm rollback brings the values before the upgrade back, and kubectl works',
     async () => {
       await upgradeAgent(world, { console: { enabled: false }, proxy: { replicas: 2 } })
       await untilAgentReady(world)
-      await world.helm(['rollback', release, '1', '-n', namespace, '--wait', '--timeout', '120s'])
+      await world.helm(['rollback', release, '-n', namespace, '--wait', '--timeout', '120s'])
       const [pod] = await untilAgentReady(world)
       const containers = pod?.spec.containers.map(({ name }) => name).toSorted()
       assert.deepEqual(containers, ['console', 'link', 'proxy'])

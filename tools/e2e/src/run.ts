@@ -6,6 +6,7 @@ import { checkSecurity } from './check-security.ts'
 import { checkSidecars } from './check-sidecars.ts'
 import { checkUninstall, inventory } from './check-uninstall.ts'
 import { type Checks, createChecks } from './checks.ts'
+import { startDns } from './dns.ts'
 import { explain } from './explain.ts'
 import {
   installAgent,
@@ -35,6 +36,7 @@ export async function runEverything(
     say(`${name} ${digest}: ${mib(packedBytes)} packed, ${mib(unpackedBytes)} on disk`)
   }
   await removeSeed(world)
+  await startDns(world, scope)
   await prepareControlPlane(world)
   const beforeControlPlane = await inventory(world)
   const install = 'helm install of the control plane: it becomes ready'
@@ -48,6 +50,11 @@ export async function runEverything(
   if (!isInstalled) return checks
   using tunnel = await openTunnel(world)
 
+  for (const { release, namespace } of [names.controlPlane, names.agent]) {
+    await check(`helm test of ${release}`, async () => {
+      await world.helm(['test', release, '-n', namespace, '--timeout', '60s'])
+    })
+  }
   await checkSecurity(checks, world)
   if (!(await checkKubectl(checks, world, tunnel))) return checks
   await checkHelm(checks, world, tunnel)

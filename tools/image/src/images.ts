@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -26,7 +26,7 @@ const kinds = {
     title: 'PipeOps agent',
     description: 'The sidecars of the agent; the command picks one: /app/<sidecar>.mjs.',
     workspaces: ['apps/link', 'apps/proxy', 'apps/console'],
-    files: ['link.mjs', 'proxy.mjs', 'console.mjs', 'assets/'],
+    files: ['link.mjs', 'proxy.mjs', 'console.mjs', 'doctor.mjs', 'assets/'],
     entrypoint: ['/usr/local/bin/node'],
     command: ['/app/link.mjs'],
   },
@@ -58,15 +58,8 @@ export async function buildImages(options: {
   progress?: Progress
 }): Promise<Record<ImageKind, Image>> {
   const { bundleDir, prefix, tag, progress = () => {} } = options
-  const [{ version }, revision, nats] = await Promise.all([
-    readFile(join(root, 'package.json'), 'utf8').then(
-      (text) => JSON.parse(text) as { version: string },
-    ),
-    readRevision(root),
-    readNats(progress),
-  ])
-  // Without git: the oldest time that a tar archive can tell.
-  const { commit = 'unknown', date: created = '1970-01-01T00:00:00Z' } = revision ?? {}
+  const { version, commit, created } = await readSources()
+  const nats = await readNats(progress)
   progress('bundling …')
   await rm(bundleDir, { recursive: true, force: true })
   await bundleAll(progress, bundleDir)
@@ -123,6 +116,25 @@ export async function buildImages(options: {
     'control-plane': await build('control-plane', [base, natsLayer], [...nodeParts, nats.part]),
     nats: await build('nats', [natsLayer], [nats.part]),
   }
+}
+
+/** The bills of the npm packages in the bundles, for images that are built on another base; `<kind>.cdx.json` each. */
+export async function writePackageSboms(dir: string): Promise<void> {
+  const { version, created } = await readSources()
+  for (const kind of ['agent', 'control-plane'] as const) {
+    const options = { root, apps: [...kinds[kind].workspaces], parts: [] }
+    const sbom = await createSbom({ ...options, name: `pipeops-${kind}`, version, created })
+    await writeFile(join(dir, `${kind}.cdx.json`), sbom)
+  }
+}
+
+/** What is built: the version, the commit and its date. */
+async function readSources(): Promise<{ version: string; commit: string; created: string }> {
+  const text = await readFile(join(root, 'package.json'), 'utf8')
+  const { version } = JSON.parse(text) as { version: string }
+  // Without git: the oldest time that a tar archive can tell.
+  const { commit = 'unknown', date = '1970-01-01T00:00:00Z' } = (await readRevision(root)) ?? {}
+  return { version, commit, created: date }
 }
 
 async function readNats(progress: Progress): Promise<{ entry: TarEntry; part: Part }> {
