@@ -194,7 +194,7 @@ describe.skipIf(isSkipped)('the dashboard', () => {
   test('nothing is left behind once it is closed', async () => {
     await context.close()
     await system.backTo()
-  }, 90_000)
+  }, 120_000)
 })
 
 async function href(name: string): Promise<string> {
