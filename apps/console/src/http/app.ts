@@ -1,4 +1,4 @@
-import { AgentError } from '@agent/contracts'
+import { AgentError, type StreamUser } from '@agent/contracts'
 import { Hono } from 'hono'
 
 import type { ConsoleDeps, ConsoleEnv } from './deps.ts'
@@ -37,7 +37,10 @@ export function createApp(deps: ConsoleDeps): Hono<ConsoleEnv> {
   addOpenRoutes(app, deps)
   addLoginRoute(app, deps)
   app.use(async (c, next) => {
-    c.set('user', await deps.gate.admit(c.env.incoming.headers, c.req.method))
+    const { headers, method = 'GET' } = c.env.incoming
+    const admit = (): Promise<StreamUser> => deps.gate.admit(headers, method)
+    c.set('user', await admit())
+    c.set('admit', admit)
     await next()
   })
   addStatusRoutes(app, deps)

@@ -39,5 +39,8 @@ export type ConsoleDeps = {
   stopping: AbortSignal
 }
 
-/** What a request carries through the app: who asks. */
-export type ConsoleEnv = { Bindings: HttpBindings; Variables: { user: StreamUser } }
+/** What a request carries through the app: who asks, and the way to ask whether they still may. */
+export type ConsoleEnv = {
+  Bindings: HttpBindings
+  Variables: { user: StreamUser; admit: () => Promise<StreamUser> }
+}

@@ -6,11 +6,7 @@ export type Sink<T> = {
   send(entry: { id: number; value: T }): Promise<void>
   /** The reader was too slow and missed this many. */
   gap(missed: number): Promise<void>
-  /** Nothing happened for a while: shows that both ends still live. */
-  idle(): Promise<void>
 }
-
-const idleMs = 15_000
 
 /**
  * Feeds one client from a ring until the signal ends or the client takes nothing: the next entry is read only once the
@@ -33,9 +29,7 @@ export async function follow<T>(
     }
     if (entries.length > 0) continue
     if (cursor > ring.lastId) cursor = 0
-    const pause = AbortSignal.timeout(idleMs)
-    await ring.news(cursor, AbortSignal.any([signal, pause]))
-    if (pause.aborted && !signal.aborted) await sink.idle()
+    await ring.news(cursor, signal)
   }
 }
 

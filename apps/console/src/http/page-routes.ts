@@ -1,13 +1,22 @@
 import { AgentError } from '@agent/contracts'
-import { loginPage, loginPageHeaders, setSessionCookie } from '@agent/weblogin'
+import {
+  clearSessionCookie,
+  isSameOrigin,
+  loginPage,
+  loginPageHeaders,
+  type SessionCookie,
+  setSessionCookie,
+} from '@agent/weblogin'
 import type { Context, Hono } from 'hono'
 
 import { cookieName } from '../access/gate.ts'
 import { type AssetName, assetNames } from './assets.ts'
 import type { ConsoleDeps, ConsoleEnv } from './deps.ts'
 import { openApiDocument } from './openapi.ts'
+import { problemFacts } from './problem.ts'
 
 const maxFormBytes = 32_768
+const cookie: SessionCookie = { name: cookieName, path: '/', isSecure: false }
 
 /** Scripts and styles of our own only; nothing is loaded from elsewhere, nothing frames the page. */
 export const contentSecurityPolicy =
@@ -31,7 +40,7 @@ export function addPageRoutes(app: Hono<ConsoleEnv>, deps: ConsoleDeps): void {
   app.get('/api/openapi.json', (c) => c.json(openapi))
 }
 
-/** Signing in with a token, for whoever reaches the console without the control plane. */
+/** Signing in with a token, and out, for whoever reaches the console without the control plane. */
 export function addLoginRoute(app: Hono<ConsoleEnv>, deps: ConsoleDeps): void {
   app.post('/login', async (c) => {
     const length = Number(c.req.header('content-length') ?? Number.NaN)
@@ -42,12 +51,17 @@ export function addLoginRoute(app: Hono<ConsoleEnv>, deps: ConsoleDeps): void {
     try {
       await deps.gate.admit({ host, origin, authorization: `Bearer ${token}` }, 'GET')
     } catch (cause) {
-      return sendLoginPage(c, AgentError.from(cause, 'service').message)
+      return sendLoginPage(c, problemFacts(AgentError.from(cause, 'service')).message)
     }
-    c.header(
-      'set-cookie',
-      setSessionCookie({ name: cookieName, path: '/', isSecure: false }, token),
-    )
+    c.header('set-cookie', setSessionCookie(cookie, token))
+    return c.redirect('dashboard', 303)
+  })
+  app.post('/logout', (c) => {
+    const { host, origin } = c.env.incoming.headers
+    if (!isSameOrigin(origin, host)) {
+      throw new AgentError('forbidden', 'the form is another site’s', { hop: 'client' })
+    }
+    c.header('set-cookie', clearSessionCookie(cookie))
     return c.redirect('dashboard', 303)
   })
 }

@@ -5,12 +5,17 @@ import type * as z from 'zod'
 /** Any failure as JSON with its code, hop and advice; never a stack, never a value that was sent. */
 export function problemOf(c: Context, cause: unknown): Response {
   const error = AgentError.from(cause, 'service')
-  const { code, message, hop, advice, status, retryAfterMs } = error
+  const { status, retryAfterMs } = error
   if (retryAfterMs !== undefined) c.header('retry-after', String(Math.ceil(retryAfterMs / 1_000)))
   if (status === 401) c.header('www-authenticate', 'Bearer')
   c.header('cache-control', 'no-store')
+  return c.json({ error: problemFacts(error) }, status as 500)
+}
+
+/** What a client is told of a failure. */
+export function problemFacts({ code, message, hop, advice }: AgentError) {
   const told = code === 'internal' ? 'something unexpected happened in the console' : message
-  return c.json({ error: { code, message: told, hop, advice } }, status as 500)
+  return { code, message: told, hop, advice }
 }
 
 /** Parses a query string; throws one `bad-request` that names every problem. */

@@ -19,8 +19,9 @@ export function addRealtimeRoutes(app: Hono<ConsoleEnv>, deps: ConsoleDeps): voi
     const header = Number(c.req.header('last-event-id') ?? Number.NaN)
     const from =
       query.lastEventId ?? (Number.isSafeInteger(header) && header >= 0 ? header : undefined)
-    const place = enter(deps)
-    return serveEvents(c, { idleMs, place, stopping }, async (stream) => {
+    const place = enter(deps, c.req.method)
+    const admit = c.get('admit')
+    return serveEvents(c, { idleMs, place, stopping, admit }, async (stream) => {
       await stream.send({ event: 'hello', data: { lastEventId: deps.pod.events.lastId } })
       const statuses = query.status ? followStatus(deps, stream) : undefined
       await Promise.race([
@@ -32,13 +33,14 @@ export function addRealtimeRoutes(app: Hono<ConsoleEnv>, deps: ConsoleDeps): voi
 
   app.get('/api/realtime/logs', async (c) => {
     const query = parseQuery(c, LogsQuery)
-    const place = enter(deps)
+    const place = enter(deps, c.req.method)
+    const admit = c.get('admit')
     try {
       const send =
         query.pod === undefined
           ? sendSidecarLogs(deps.logs, query)
           : await sendPodLog(deps.bus, query, c.get('user'))
-      return serveEvents(c, { idleMs, place, stopping }, send)
+      return serveEvents(c, { idleMs, place, stopping, admit }, send)
     } catch (error) {
       place[Symbol.dispose]()
       throw error
@@ -46,7 +48,10 @@ export function addRealtimeRoutes(app: Hono<ConsoleEnv>, deps: ConsoleDeps): voi
   })
 }
 
-function enter({ config, limits }: ConsoleDeps): Disposable {
+function enter({ config, limits }: ConsoleDeps, method: string): Disposable {
+  if (method !== 'GET') {
+    throw new AgentError('bad-request', 'a stream of events has no head of its own: ask with GET')
+  }
   if (config.PIPEOPS_ENABLE_SSE) return limits.sse.enter()
   throw new AgentError('not-found', 'server-sent events are turned off (PIPEOPS_ENABLE_SSE)', {
     hop: 'service',
@@ -65,7 +70,6 @@ async function followEvents(
     {
       send: ({ id, value }) => stream.send({ event: 'event', id, data: { id, ...value } }),
       gap: (missed) => stream.send({ event: 'gap', data: { missed } }),
-      idle: () => stream.comment(),
     },
     stream.signal,
   )
@@ -79,7 +83,6 @@ async function followStatus({ live }: ConsoleDeps, stream: EventStream): Promise
       send: ({ value }) => stream.send({ event: 'status', data: value }),
       // Only the latest status matters.
       gap: async () => {},
-      idle: async () => {},
     },
     stream.signal,
   )

@@ -7,6 +7,7 @@ import { getRequestListener } from '@hono/node-server'
 
 import { createApp } from './app.ts'
 import type { ConsoleDeps } from './deps.ts'
+import { problemFacts } from './problem.ts'
 import { createLiveSocket } from './web-socket.ts'
 
 /** Binds the port and serves until disposed of; a port that is taken is a configuration problem. */
@@ -22,13 +23,13 @@ export async function serveConsole(deps: ConsoleDeps): Promise<AsyncDisposable &
   )
   server.on('upgrade', (request, socket: Duplex, head) => {
     socket.on('error', () => {})
-    deps.gate
-      .admit(request.headers, 'GET')
+    const admit = (): Promise<unknown> => deps.gate.admit(request.headers, 'GET')
+    admit()
       .then(() => {
         if ((request.url ?? '').split('?', 1)[0] !== '/ws') {
           throw new AgentError('not-found', 'nothing here can be upgraded', { hop: 'service' })
         }
-        live.accept(request, socket, head)
+        live.accept(request, socket, { head, admit })
       })
       .catch((cause: unknown) => refuse(socket, AgentError.from(cause, 'service')))
   })
@@ -56,8 +57,9 @@ export async function serveConsole(deps: ConsoleDeps): Promise<AsyncDisposable &
 }
 
 /** Answers on a bare socket, then closes it. */
-function refuse(socket: Duplex, { status, code, message, hop, advice }: AgentError): void {
-  const body = JSON.stringify({ error: { code, message, hop, advice } })
+function refuse(socket: Duplex, error: AgentError): void {
+  const { status } = error
+  const body = JSON.stringify({ error: problemFacts(error) })
   socket.end(
     `HTTP/1.1 ${status} Refused\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   )

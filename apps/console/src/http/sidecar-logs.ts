@@ -1,3 +1,5 @@
+import { pause } from '@agent/sidecar'
+
 import type { LogFeed, LogLine } from '../pod/log-feed.ts'
 import { follow } from './follow.ts'
 import type { LogsQuery } from './schemas.ts'
@@ -10,31 +12,26 @@ const settleMs = 600
 export function sendSidecarLogs(feed: LogFeed, query: LogsQuery) {
   const wanted = matcher(query)
   return async (stream: EventStream): Promise<void> => {
-    using _reading = feed.read()
+    using reading = feed.read()
     const { lines } = feed
     if (!query.follow) {
-      // Sidecars send what they kept once they hear that somebody reads.
-      await lines.news(
-        lines.lastId,
-        AbortSignal.any([stream.signal, AbortSignal.timeout(settleMs)]),
-      )
-      const { entries } = lines.after(0, Number.MAX_SAFE_INTEGER)
-      for (const { id, value } of entries
-        .filter(({ value: each }) => wanted(each))
-        .slice(-query.tail)) {
+      // Sidecars send what they kept once they hear that somebody reads, each when it gets to it.
+      await pause(settleMs, stream.signal)
+      const { entries } = lines.after(reading.from, Number.MAX_SAFE_INTEGER)
+      const found = entries.filter(({ value }) => wanted(value))
+      for (const { id, value } of found.slice(Math.max(0, found.length - query.tail))) {
         await stream.send({ event: 'log', id, data: value })
       }
       return stream.send({ event: 'end', data: {} })
     }
     await follow(
       lines,
-      Math.max(0, lines.lastId - query.tail),
+      Math.max(reading.from, lines.lastId - query.tail),
       {
         async send({ id, value }) {
           if (wanted(value)) await stream.send({ event: 'log', id, data: value })
         },
         gap: (missed) => stream.send({ event: 'gap', data: { missed } }),
-        idle: () => stream.comment(),
       },
       stream.signal,
     )

@@ -5,12 +5,15 @@ import { AgentError } from '@agent/contracts'
 import { type WebSocket, WebSocketServer } from 'ws'
 import * as z from 'zod'
 
+import { keepAdmitted } from '../access/keep-admitted.ts'
 import type { ConsoleDeps } from './deps.ts'
 import { follow, within } from './follow.ts'
 
 const maxMessageBytes = 4_096
-/** A client that asks faster than this many times in ten seconds is ended. */
+/** A client that asks or pings faster than this many times in ten seconds is ended. */
 const maxAsks = 100
+/** Questions that may wait for their answers. */
+const maxWaiting = 16
 const asksWindowMs = 10_000
 
 /** What a client may say on `/ws`. */
@@ -28,8 +31,12 @@ const Ask = z.discriminatedUnion('type', [
 
 /** The live connection at `/ws`: questions and subscriptions, answered as `{type, timestamp, data}`. */
 export type LiveSocket = AsyncDisposable & {
-  /** Takes the upgrade, or throws why not. */
-  accept(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Takes the upgrade, or throws why not; `admit` is asked again now and then. */
+  accept(
+    request: IncomingMessage,
+    socket: Duplex,
+    options: { head: Buffer; admit: () => Promise<unknown> },
+  ): void
 }
 
 /** Serves `/ws`. */
@@ -40,13 +47,15 @@ export function createLiveSocket(deps: ConsoleDeps): LiveSocket {
     perMessageDeflate: false,
   })
   return {
-    accept(request, socket, head) {
+    accept(request, socket, { head, admit }) {
       if (!deps.config.PIPEOPS_ENABLE_WEBSOCKET) {
         throw new AgentError('not-found', 'WebSocket is turned off (PIPEOPS_ENABLE_WEBSOCKET)')
       }
+      // It left while the gate was asked: its close came before anybody could give the place back.
+      if (socket.destroyed) return
       const place = deps.limits.webSocket.enter()
       socket.once('close', () => place[Symbol.dispose]())
-      server.handleUpgrade(request, socket, head, (client) => serveClient(deps, client))
+      server.handleUpgrade(request, socket, head, (client) => serveClient(deps, client, admit))
     },
     async [Symbol.asyncDispose]() {
       for (const client of server.clients) client.close(1001, 'the console stops')
@@ -56,13 +65,14 @@ export function createLiveSocket(deps: ConsoleDeps): LiveSocket {
   }
 }
 
-function serveClient(deps: ConsoleDeps, client: WebSocket): void {
+function serveClient(deps: ConsoleDeps, client: WebSocket, admit: () => Promise<unknown>): void {
   const idleMs = deps.config.CONSOLE_IDLE_SECONDS * 1_000
   const gone = new AbortController()
   const signal = AbortSignal.any([gone.signal, deps.stopping])
   let heardAt = performance.now()
   let asks = 0
-  let isBusy = false
+  let waiting = 0
+  let answering = Promise.resolve()
   const subscribed = new Set<string>()
 
   const ticker = setInterval(() => {
@@ -70,22 +80,29 @@ function serveClient(deps: ConsoleDeps, client: WebSocket): void {
     else client.ping()
   }, idleMs / 3)
   const window = setInterval(() => (asks = 0), asksWindowMs)
+  const admitted = keepAdmitted(admit, () => client.close(1008, 'no longer allowed'))
   client.on('pong', () => (heardAt = performance.now()))
+  client.on('ping', () => {
+    // Its pongs wait for a client that may read nothing.
+    if (++asks > maxAsks) client.terminate()
+  })
   client.on('error', () => {})
   client.once('close', () => {
     clearInterval(ticker)
     clearInterval(window)
+    admitted[Symbol.dispose]()
     gone.abort()
   })
   client.on('message', (data, isBinary) => {
     heardAt = performance.now()
     if (++asks > maxAsks) return client.close(1008, 'too many messages')
+    if (waiting >= maxWaiting) return client.close(1008, 'too many questions wait')
+    waiting++
     // One answer at a time: a client that asks and does not read waits for itself.
-    if (isBusy) return
-    isBusy = true
-    answer(isBinary ? undefined : parse((data as Buffer).toString('utf8')))
+    answering = answering
+      .then(() => answer(isBinary ? undefined : parse((data as Buffer).toString('utf8'))))
       .catch(() => client.terminate())
-      .finally(() => (isBusy = false))
+      .finally(() => waiting--)
   })
 
   async function answer(value: unknown): Promise<void> {
@@ -122,7 +139,6 @@ function serveClient(deps: ConsoleDeps, client: WebSocket): void {
       {
         send: ({ id, value }) => send('event', { id, ...value }),
         gap: (missed) => send('gap', { missed }),
-        idle: async () => {},
       },
       signal,
     )
@@ -133,7 +149,7 @@ function serveClient(deps: ConsoleDeps, client: WebSocket): void {
     return follow(
       live,
       Math.max(0, live.lastId - 1),
-      { send: ({ value }) => send('status', value), gap: async () => {}, idle: async () => {} },
+      { send: ({ value }) => send('status', value), gap: async () => {} },
       signal,
     )
   }

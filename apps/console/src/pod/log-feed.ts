@@ -13,14 +13,19 @@ export type LogLine = { sidecar: string; instance: string; line: string }
 /** The sidecars' logs. They send them only while somebody reads. */
 export type LogFeed = AsyncDisposable & {
   readonly lines: EventRing<LogLine>
-  /** Asks for lines until disposed of. */
-  read(): Disposable
+  /** Asks for lines until disposed of. What stands before `from` is of an earlier reading: sidecars send it again. */
+  read(): Disposable & { from: number }
 }
 
 /** A feed over the bus. */
-export function createLogFeed(bus: Bus): LogFeed {
+export function createLogFeed(
+  bus: Pick<Bus, 'publish' | 'subscribe'>,
+  now: () => number = () => performance.now(),
+): LogFeed {
   const lines = new EventRing<LogLine>(keptLines)
   let readers = 0
+  let from = 0
+  let leaseEndsMs = 0
   let timer: NodeJS.Timeout | undefined
   const listening = bus.subscribe(logWritten, ({ sidecar, instance, lines: written, dropped }) => {
     if (dropped > 0) {
@@ -28,17 +33,23 @@ export function createLogFeed(bus: Bus): LogFeed {
     }
     for (const line of written) lines.add({ sidecar, instance, line })
   })
-  const ask = (): void => bus.publish(logsWanted, { leaseSeconds })
+  function ask(): void {
+    leaseEndsMs = now() + leaseSeconds * 1_000
+    bus.publish(logsWanted, { leaseSeconds })
+  }
 
   return {
     lines,
     read() {
       if (readers++ === 0) {
+        // With the lease the sidecars forgot us: between then and now lines are missing.
+        if (now() >= leaseEndsMs) from = lines.lastId
         ask()
         timer = setInterval(ask, renewMs)
       }
       let isOpen = true
       return {
+        from,
         [Symbol.dispose]() {
           if (!isOpen) return
           isOpen = false
