@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 
@@ -29,16 +29,18 @@ export type PodLogs = AsyncDisposable & {
   open(query: PodLogsQuery, user: StreamUser): string
 }
 
+type Waiting = { open: KubeOpen; isFollowed: boolean; timer: NodeJS.Timeout }
+
 /** Serves pods' logs on a free loopback port. */
 export async function servePodLogs(options: PodLogsOptions): Promise<PodLogs> {
-  const waiting = new Map<string, { open: KubeOpen; timer: NodeJS.Timeout }>()
+  const waiting = new Map<string, Waiting>()
   const server = createServer((request, response) => {
     const key = (request.url ?? '').slice(1)
     const entry = waiting.get(key)
     waiting.delete(key)
     clearTimeout(entry?.timer)
     if (entry === undefined) return refuse(response, new AgentError('not-found', 'no such log'))
-    void send(options, entry.open, request, response)
+    void send(options, entry, response)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -58,7 +60,7 @@ export async function servePodLogs(options: PodLogsOptions): Promise<PodLogs> {
       const decision = authorize(open, { services: options.allowedServices })
       if (!decision.allow) throw new AgentError(decision.code, decision.reason, { hop: 'policy' })
       const timer = setTimeout(() => waiting.delete(key), unusedMs)
-      waiting.set(key, { open, timer })
+      waiting.set(key, { open, isFollowed: query.follow, timer })
       return `http://127.0.0.1:${port}/${key}`
     },
     async [Symbol.asyncDispose]() {
@@ -81,8 +83,7 @@ function logRequest(id: string, query: PodLogsQuery, user: StreamUser): KubeOpen
 
 async function send(
   options: PodLogsOptions,
-  open: KubeOpen,
-  request: IncomingMessage,
+  { open, isFollowed }: Waiting,
   response: ServerResponse,
 ): Promise<void> {
   const { api, impersonate } = options
@@ -91,7 +92,7 @@ async function send(
     decision: { allow: true },
   })
   const gone = new AbortController()
-  request.socket.once('close', () => gone.abort())
+  response.once('close', () => gone.abort())
   try {
     const answer = await api.dispatcher().request({
       origin: api.origin,
@@ -102,7 +103,8 @@ async function send(
         impersonate: impersonate ? open.user : undefined,
       }),
       signal: gone.signal,
-      headersTimeout: headersMs,
+      // A log that is followed and silent has no head yet, and may have none for days.
+      headersTimeout: isFollowed ? 0 : headersMs,
       bodyTimeout: 0,
     })
     audit.answered(answer.statusCode)

@@ -11,16 +11,15 @@ export function whenKnown(stream: Stream, finding: Promise<() => StreamHandler>)
   const waiting: Buffer[] = []
   let hasEnded = false
 
-  finding.then(
-    (make) => {
+  finding
+    .then((make) => {
       const handler = make()
       real = handler
       if (reset !== undefined) return handler.onReset(reset)
       for (const bytes of waiting.splice(0)) handler.onData(bytes)
       if (hasEnded) handler.onEnd()
-    },
-    (cause: unknown) => stream.reset(AgentError.from(cause, 'proxy')),
-  )
+    })
+    .catch((cause: unknown) => stream.reset(AgentError.from(cause, 'proxy')))
 
   return {
     onData(bytes) {
