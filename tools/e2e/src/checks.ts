@@ -25,6 +25,8 @@ export function createChecks(
         say(`ok      ${name} (${took()})${note === undefined ? '' : `: ${note}`}`)
         return true
       } catch (error) {
+        // What fails because we stop is no finding.
+        signal.throwIfAborted()
         failed++
         say(`FAILED  ${name} (${took()})\n${indent(reasonOf(error))}`)
         say(indent(await explain().catch(reasonOf)))

@@ -7,13 +7,14 @@ export type CommandOptions = {
   input?: string | Uint8Array
   timeoutMs?: number
   env?: Record<string, string>
+  signal?: AbortSignal
 }
 
 /** Runs a program to its end. */
 export function execute(
   program: string,
   args: string[],
-  { input, timeoutMs = 120_000, env = {} }: CommandOptions = {},
+  { input, timeoutMs = 120_000, env = {}, signal }: CommandOptions = {},
 ): Promise<Outcome> {
   const startedAt = performance.now()
   return new Promise((resolve, reject) => {
@@ -21,6 +22,7 @@ export function execute(
       env: { PATH: process.env['PATH'], ...env },
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
+      ...(signal && { signal }),
     })
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []

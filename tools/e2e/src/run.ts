@@ -1,7 +1,9 @@
+import { checkConsole } from './check-console.ts'
 import { checkHelm } from './check-helm.ts'
 import { checkKubectl } from './check-kubectl.ts'
 import { checkLoad } from './check-load.ts'
 import { checkRecovery } from './check-recovery.ts'
+import { checkRights } from './check-rights.ts'
 import { checkSecurity } from './check-security.ts'
 import { checkSidecars } from './check-sidecars.ts'
 import { checkUninstall, inventory } from './check-uninstall.ts'
@@ -57,11 +59,13 @@ export async function runEverything(
   }
   await checkSecurity(checks, world)
   if (!(await checkKubectl(checks, world, tunnel))) return checks
+  await checkConsole(checks, tunnel)
   await checkHelm(checks, world, tunnel)
   await check('memory with nothing to do', async () => {
     const namespaces = [names.agent.namespace, names.controlPlane.namespace]
     return `working set (anonymous) in MiB: ${(await readMemory(world, namespaces)).join(', ')}`
   })
+  await checkRights(checks, world)
   await checkSidecars(checks, world, tunnel)
   await upgradeAgent(world, {})
   await checkRecovery(checks, world, tunnel)

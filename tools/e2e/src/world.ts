@@ -41,7 +41,7 @@ export async function startWorld(
   })
   const cluster = scope.use(await startNodeCluster({ dir, progress, signal }))
   for (const image of Object.values(images)) await importImage(dir, image)
-  return createWorld(dir, cluster, images, helm)
+  return createWorld(dir, cluster, images, helm, signal)
 }
 
 async function importImage(dir: string, { name, archive }: Image): Promise<void> {
@@ -58,6 +58,7 @@ function createWorld(
   cluster: Cluster,
   images: World['images'],
   helmProgram: string,
+  signal: AbortSignal,
 ): World {
   const { adminKubeconfig } = cluster
   const helmEnv = {
@@ -67,7 +68,7 @@ function createWorld(
     HOME: dir,
   }
   const kubectl: World['kubectl'] = (args, options) =>
-    mustExecute(cluster.kubectl, ['--kubeconfig', adminKubeconfig, ...args], options)
+    mustExecute(cluster.kubectl, ['--kubeconfig', adminKubeconfig, ...args], { signal, ...options })
   return {
     dir,
     nodeAddress: new URL(cluster.url).hostname,
@@ -87,6 +88,7 @@ function createWorld(
       return mustExecute(helmProgram, [...args, ...from, '--kubeconfig', kubeconfig], {
         env: helmEnv,
         timeoutMs: 300_000,
+        signal,
         ...(values === undefined ? {} : { input: JSON.stringify(values) }),
       })
     },
