@@ -196,6 +196,8 @@ async function answerHead(socket: Socket, request: string): Promise<string> {
     reject(new AgentError('not-a-websocket', 'the connection closed without an HTTP answer'))
   socket.on('data', onData)
   socket.once('close', onClose)
+  // Of an earlier answer's end; a listener alone does not undo it.
+  socket.resume()
   const timer = setTimeout(
     () =>
       reject(new AgentError('timeout', `no HTTP answer in ${stepMs} ms`, { hop: 'connection' })),
