@@ -5,8 +5,8 @@ const keptLines = 200
 const flushMs = 250
 const maxLines = 256
 const maxLineChars = 8_192
-/** Of one message; the bus takes 256 KiB. */
-const maxBatchChars = 131_072
+/** Of one message as JSON; the bus takes 256 KiB. */
+const maxBatchBytes = 196_608
 
 /** Copies a sidecar's log lines to the bus while somebody there reads them. */
 export type LogTap = {
@@ -18,17 +18,18 @@ export type LogTap = {
 export function createLogTap(now: () => number = () => performance.now()): LogTap {
   const kept: string[] = []
   let waiting: string[] = []
-  let waitingChars = 0
+  let waitingBytes = 0
   let dropped = 0
   let wantedUntilMs = 0
 
+  /** What does not fit pushes out the oldest: the latest lines say what is going on. */
   function enqueue(line: string): void {
-    if (waiting.length >= maxLines || waitingChars + line.length > maxBatchChars) {
-      dropped++
-      return
-    }
     waiting.push(line)
-    waitingChars += line.length
+    waitingBytes += sizeOf(line)
+    while (waiting.length > maxLines || waitingBytes > maxBatchBytes) {
+      waitingBytes -= sizeOf(waiting.shift() as string)
+      dropped++
+    }
   }
 
   return {
@@ -49,7 +50,7 @@ export function createLogTap(now: () => number = () => performance.now()): LogTa
         const lines = waiting
         const lost = dropped
         waiting = []
-        waitingChars = 0
+        waitingBytes = 0
         dropped = 0
         bus.publish(logWritten, { ...who, lines, dropped: lost })
       }, flushMs)
@@ -61,4 +62,9 @@ export function createLogTap(now: () => number = () => performance.now()): LogTa
       }
     },
   }
+}
+
+/** Of a line in a message: quotes are escaped, and not every character is one byte. */
+function sizeOf(line: string): number {
+  return Buffer.byteLength(JSON.stringify(line)) + 1
 }
