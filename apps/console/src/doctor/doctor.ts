@@ -34,7 +34,12 @@ export async function runDoctor(
   if (options.isJson) write(`${JSON.stringify(found, null, 2)}\n`)
   else for (const step of found.steps) write(line(step))
   if (options.bundle !== undefined) {
-    await writeBundle(options.bundle, { options, found })
+    try {
+      await writeBundle(options.bundle, { options, found })
+    } catch (cause) {
+      write(`\n${AgentError.from(cause, 'client').message}\n`)
+      return 2
+    }
     if (!options.isJson) write(`\nwrote ${options.bundle}: read it before you send it\n`)
   }
   if (!options.isJson) write(`\n${conclusion(found)}\n`)

@@ -24,7 +24,16 @@ export async function secretsOf(given: Record<string, string>): Promise<string[]
         fileName.test(name) ? readFile(value, 'utf8').catch(() => '') : value,
       ),
   )
-  return values.map((value) => value.trim()).filter((value) => value.length >= shortestSecret)
+  const lines = values.flatMap((value) => [value, ...value.split('\n')]).map((each) => each.trim())
+  const secrets = lines.filter((value) => value.length >= shortestSecret).flatMap(spellings)
+  // The longer first: one that begins with another must not leave its end behind.
+  return [...new Set(secrets)].toSorted((a, b) => b.length - a.length)
+}
+
+/** A secret as it may stand in JSON, in a URL and in base64. */
+function spellings(secret: string): string[] {
+  const base64 = Buffer.from(secret).toString('base64').replace(/=+$/, '')
+  return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), base64]
 }
 
 /** A text without these secrets, bearer tokens, JWTs, private keys and passwords in URLs. */
