@@ -133,7 +133,7 @@ test('questions asked at once are all answered, in their order; a flood of them 
   await using console = await start()
   const socket = console.socket()
   const types: string[] = []
-  socket.on('message', (data) => types.push(JSON.parse(String(data)).type))
+  socket.on('message', (data: Buffer) => types.push(JSON.parse(data.toString()).type))
   await once(socket, 'open')
   for (const type of ['subscribe', 'get_status', 'get_metrics', 'ping']) {
     socket.send(JSON.stringify({ type, topics: ['events'] }))
@@ -182,9 +182,8 @@ test('a log that is silent is followed, and what goes wrong later is told', asyn
   await using console = await start()
   await using scope = new AsyncDisposableStack()
   const release = Promise.withResolvers<void>()
-  const upstream = createServer(async (_request, response) => {
-    await release.promise
-    response.writeHead(403).end('{"message":"no such right"}')
+  const upstream = createServer((_request, response) => {
+    void release.promise.then(() => response.writeHead(403).end('{"message":"no such right"}'))
   }).listen(0, '127.0.0.1')
   scope.defer(() => void upstream.close())
   await once(upstream, 'listening')

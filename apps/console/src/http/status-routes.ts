@@ -28,9 +28,7 @@ export function addStatusRoutes(app: Hono<ConsoleEnv>, deps: ConsoleDeps): void 
   app.get('/api/status/features', (c) => c.json({ features: featuresOf(deps.pod, deps.config) }))
   app.get('/api/status/connectivity', async (c) => c.json(await deps.testConnectivity()))
   app.get('/api/metrics/runtime', async (c) => c.json({ processes: await deps.metrics.runtime() }))
-  app.get('/api/metrics/history', (c) =>
-    c.json({ ...deps.history, heartbeats: deps.pod.beats.slice(-360) }),
-  )
+  app.get('/api/metrics/history', (c) => c.json({ ...deps.history, heartbeats: deps.pod.beats }))
   app.get('/api/events', (c) => {
     const { entries } = deps.pod.events.after(Math.max(0, deps.pod.events.lastId - 200))
     return c.json({ events: entries.map(({ id, value }) => ({ id, ...value })) })

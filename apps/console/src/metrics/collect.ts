@@ -38,7 +38,14 @@ export function createMetrics(
     registers: [own.registry],
   })
 
-  async function collect(): Promise<Exposition[]> {
+  let collecting: Promise<Exposition[]> | undefined
+  /** Whoever asks meanwhile shares one collection: anybody in the pod network may ask. */
+  function collect(): Promise<Exposition[]> {
+    collecting ??= ask().finally(() => (collecting = undefined))
+    return collecting
+  }
+
+  async function ask(): Promise<Exposition[]> {
     const others = pod.sidecars().filter(({ sidecar }) => sidecar !== 'console')
     const answers = await Promise.allSettled(
       others.map(({ sidecar, instance }) =>

@@ -29,7 +29,11 @@ export function keepHistory(pod: Pick<PodView, 'sidecars'>, signal: AbortSignal)
   function sample(): void {
     const sum = { bytesIn: 0, bytesOut: 0, requests: 0, streams: 0 }
     let canaryMs: number | null = null
-    for (const { sidecar, instance, isLost, facts } of pod.sidecars()) {
+    const sidecars = pod.sidecars()
+    for (const known of before.keys()) {
+      if (!sidecars.some(({ instance }) => instance === known)) before.delete(known)
+    }
+    for (const { sidecar, instance, isLost, facts } of sidecars) {
       if (sidecar !== 'proxy' || isLost) continue
       const totals = {
         bytesIn: Number(facts.bytesIn ?? 0),

@@ -15,7 +15,8 @@ import { EventRing } from './event-ring.ts'
 /** Reports come every three seconds; after four missed ones a sidecar counts as lost. */
 const lostAfterMs = 12_000
 const forgottenAfterMs = 3_600_000
-const keptBeats = 720
+const beatsKeptMs = 3_600_000
+const maxBeats = 720
 const keptEvents = 1_000
 
 /** A sidecar as the console knows it. */
@@ -24,6 +25,7 @@ export type SidecarView = StatusReport & { lastSeen: string; isLost: boolean }
 /** What the console knows of its pod, all of it learned from the bus. */
 export type PodView = AsyncDisposable & {
   readonly events: EventRing<AgentEvent>
+  /** Of the last hour. */
   readonly beats: readonly Heartbeat[]
   sidecars(): SidecarView[]
   /** The one in the best state of that name: scaled sidecars do the same work. */
@@ -57,6 +59,7 @@ export function watchPod(bus: Bus, now: () => number = Date.now): PodView {
   }
 
   function sweep(): void {
+    while (beats[0] !== undefined && now() - Date.parse(beats[0].time) > beatsKeptMs) beats.shift()
     for (const [key, entry] of seen) {
       const silentMs = now() - entry.at
       const isStopped = entry.report.state === 'stopping'
@@ -94,7 +97,7 @@ export function watchPod(bus: Bus, now: () => number = Date.now): PodView {
     bus.subscribe(auditRecorded, takeAudit),
     bus.subscribe(heartbeatDone, (beat) => {
       beats.push(beat)
-      if (beats.length > keptBeats) beats.shift()
+      if (beats.length > maxBeats) beats.shift()
       if (beat.ok) return
       const text = `a heartbeat was not acknowledged: ${beat.reason}`
       tell({ sidecar: 'link', instance: '', type: 'heartbeat', level: 'warn', text })
