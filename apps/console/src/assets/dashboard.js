@@ -1,5 +1,5 @@
 import { drawBeats, drawLines } from './charts.js'
-import { $, ago, ask, badge, clientMs, count, make } from './dom.js'
+import { $, ago, ask, badge, clientMs, count, make, measureClient } from './dom.js'
 import { startLogViewer } from './logs.js'
 import { drawPath } from './path.js'
 
@@ -101,6 +101,7 @@ async function showFeatures() {
 }
 
 async function showHistory() {
+  await measureClient()
   const { points, heartbeats } = await ask('api/metrics/history')
   drawBeats($('beats'), heartbeats)
   drawLines($('traffic'), {
@@ -170,7 +171,14 @@ function followEvents(lastEventId, waitMs = retryMs.least) {
     // The browser would retry at once and for ever; we say what is going on, and wait longer each time.
     source.close()
     showLive('down', 'The console does not answer; trying again …')
-    ask('api/health/detailed').then(showStatus, () => {})
+    ask('api/health/detailed').then(
+      (now) => {
+        showStatus(now)
+        // It answers, so live updates are turned off, or all their places are taken.
+        showLive('warn', 'No live updates; asking again and again')
+      },
+      () => {},
+    )
     setTimeout(() => followEvents(last, Math.min(wait * 2, retryMs.most)), wait)
   })
 }

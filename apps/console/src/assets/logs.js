@@ -49,6 +49,10 @@ function followLogs() {
   source.addEventListener('gap', ({ data }) =>
     addLogLine({ line: `… ${JSON.parse(data).missed} lines are missing here …` }),
   )
+  source.addEventListener('problem', ({ data }) => {
+    const { message, advice } = JSON.parse(data)
+    stopLogs(`${message}. ${advice}`)
+  })
   source.addEventListener('end', () => stopLogs('The log ended.'))
   source.addEventListener('error', () => {
     if (logSource !== source) return
