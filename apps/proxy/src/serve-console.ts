@@ -1,5 +1,5 @@
 import { tryCluster } from '@agent/checks'
-import { checkCluster, openPodLogs, reviewAccess, type StreamUser } from '@agent/contracts'
+import { AgentError, checkCluster, openPodLogs, reviewAccess, StreamUser } from '@agent/contracts'
 import { reviewToken, reviewUser } from '@agent/kube'
 import type { Sidecar } from '@agent/sidecar'
 
@@ -7,6 +7,7 @@ import { type PodLogsOptions, servePodLogs } from './pod-logs.ts'
 
 /** The non-resource URL whose RBAC rule lets a user into the console. */
 const consolePath = '/pipeops/console'
+const anonymous = 'system:anonymous'
 
 /** Answers what the console asks: it has no Kubernetes credential of its own. */
 export async function serveConsoleRequests(
@@ -15,7 +16,14 @@ export async function serveConsoleRequests(
 ): Promise<void> {
   const { api, impersonate } = options
   const logs = scope.use(await servePodLogs(options))
-  scope.use(bus.serve(openPodLogs, async ({ query, user }) => ({ url: logs.open(query, user) })))
+  scope.use(
+    bus.serve(openPodLogs, async ({ query, user }) => {
+      if (!impersonate && user.name === anonymous) {
+        throw new AgentError('forbidden', 'without impersonation nobody unknown reads pods’ logs')
+      }
+      return { url: logs.open(query, user) }
+    }),
+  )
   scope.use(
     bus.serve(checkCluster, async () => ({ steps: await tryCluster(api, { impersonate }) })),
   )
@@ -24,6 +32,18 @@ export async function serveConsoleRequests(
       const user = 'user' in asker ? asker.user : await reviewToken(api, asker.token)
       if (user === undefined) {
         return { user: null, allowed: false, reason: 'the cluster does not know this token' }
+      }
+      if (!StreamUser.safeParse(user).success) {
+        return {
+          user: null,
+          allowed: false,
+          reason: 'the user’s name is too long or has more than 64 groups',
+        }
+      }
+      if (!impersonate && !('user' in asker)) {
+        // Whoever comes in reads pods' logs with this one credential, which may do more than theirs.
+        const reason = 'without impersonation only the tunnel and CONSOLE_TOKEN_FILE let in'
+        return { user, allowed: false, reason }
       }
       const allowed = await mayEnter(user, verb, 'user' in asker)
       const reason = allowed ? '' : `${user.name} may not ${verb} ${consolePath} in this cluster`
