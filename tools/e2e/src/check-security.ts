@@ -15,6 +15,7 @@ const probe = `
     root: attempt(() => fs.writeFileSync('/app/x', '')),
     shell: ['/bin/sh', '/bin/bash', '/bin/busybox'].filter((path) => fs.existsSync(path)),
     token: fs.existsSync('/var/run/secrets/kubernetes.io/serviceaccount/token'),
+    limitMib: process.constrainedMemory() / 2 ** 20,
     capabilities: /CapEff:\\s+(\\w+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1],
   }))`
 
@@ -45,19 +46,23 @@ export async function checkSecurity({ check }: Checks, world: World): Promise<vo
       await untilAgentReady(world)
     },
   )
-  await check('containers: user 1000, no capability, read-only root, no shell', async () => {
-    const inside = async (container: string) => {
-      const where = ['-n', namespace, `deployment/${release}`, '-c', container]
-      return JSON.parse(await kubectl(['exec', ...where, '--', 'node', '-e', probe])) as object
-    }
-    for (const container of ['link', 'proxy', 'console']) {
-      assert.deepEqual(await inside(container), {
-        uid: 1_000,
-        root: 'EROFS',
-        shell: [],
-        token: container !== 'console',
-        capabilities: '0000000000000000',
-      })
-    }
-  })
+  await check(
+    'containers: user 1000, no capability, read-only root, no shell, the chart’s memory limit',
+    async () => {
+      const inside = async (container: string) => {
+        const where = ['-n', namespace, `deployment/${release}`, '-c', container]
+        return JSON.parse(await kubectl(['exec', ...where, '--', 'node', '-e', probe])) as object
+      }
+      for (const [container, limitMib] of Object.entries({ link: 160, proxy: 384, console: 160 })) {
+        assert.deepEqual(await inside(container), {
+          uid: 1_000,
+          root: 'EROFS',
+          shell: [],
+          token: container !== 'console',
+          limitMib,
+          capabilities: '0000000000000000',
+        })
+      }
+    },
+  )
 }

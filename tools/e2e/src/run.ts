@@ -61,7 +61,7 @@ export async function runEverything(
   if (!(await checkKubectl(checks, world, tunnel))) return checks
   await checkConsole(checks, tunnel)
   await checkHelm(checks, world, tunnel)
-  await check('memory with nothing to do', async () => {
+  await check('memory, at rest again', async () => {
     const namespaces = [names.agent.namespace, names.controlPlane.namespace]
     return `working set (anonymous) in MiB: ${(await readMemory(world, namespaces)).join(', ')}`
   })
