@@ -191,6 +191,25 @@ describe.skipIf(isSkipped)('the dashboard', () => {
 
   test('breaks no policy of its own and throws nothing', () => expect(problems).toEqual([]))
 
+  test('cannot reach beyond its own path: another cluster’s console shares the origin', async () => {
+    const base = `${system.stack.controlPlaneUrl}/api/v1/clusters/agent`
+    const reached = (url: string): Promise<string> =>
+      page.evaluate<string>(
+        `fetch(${JSON.stringify(url)}).then(({ status }) => String(status), () => 'nothing')`,
+      )
+    expect(await reached(`${base}/${system.stack.clusterName}/agent/health`)).toBe('200')
+    expect(await reached(`${base}/other/agent/health`)).toBe('nothing')
+    expect(await page.evaluate<boolean>("window.open('about:blank') === null")).toBe(true)
+  })
+
+  test('is found without the slash at its end, and lets go of who signs out', async () => {
+    await page.goto(through().replace(/\/dashboard$/, ''))
+    await shows('#state-title', /Connected and carrying requests/)
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('Token').waitFor()
+    expect(await context.cookies(through())).toEqual([])
+  })
+
   test('nothing is left behind once it is closed', async () => {
     await context.close()
     await system.backTo()
