@@ -148,6 +148,14 @@ test('questions asked at once are all answered, in their order; a flood of them 
   expect((await once(curious, 'close'))[0]).toBe(1008)
 })
 
+test('a client that offers HTTP/2 is answered as any other', async () => {
+  await using console = await start()
+  const client = rawGet(console.port, '/health', 'Connection: Upgrade\r\nUpgrade: h2c\r\n')
+  const [head] = (await once(client, 'data')) as [Buffer]
+  expect(head.toString()).toMatch(/^HTTP\/1\.1 200 OK/)
+  client.destroy()
+})
+
 test('asking for the head of a stream opens none', async () => {
   await using console = await start()
   for (const path of ['/api/realtime/events', '/api/realtime/logs']) {

@@ -16,7 +16,12 @@ export async function serveConsole(deps: ConsoleDeps): Promise<AsyncDisposable &
   const live = createLiveSocket(deps)
   const listener = getRequestListener(app.fetch)
   const server = createServer(
-    { headersTimeout: 20_000, keepAliveTimeout: 60_000 },
+    {
+      headersTimeout: 20_000,
+      keepAliveTimeout: 60_000,
+      // Java's client and others offer h2c with each request, and expect to be answered all the same.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+    },
     (request, response) => {
       void listener(request, response)
     },
