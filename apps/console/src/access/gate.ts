@@ -4,10 +4,12 @@ import type { Bus } from '@agent/bus'
 import { AgentError, consoleHeaders, reviewAccess, type StreamUser } from '@agent/contracts'
 import { isSameOrigin, readSessionCookie } from '@agent/weblogin'
 
+import { createBudget } from './budget.ts'
 import { createReviewCache } from './review-cache.ts'
 
 export const cookieName = 'pipeops_console'
 const reviewMs = 5_000
+const unknownTokensPerSecond = 20
 const anybody: StreamUser = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
 /** Whom the console's own token stands for at the API server. */
 const tokenUser: StreamUser = { name: 'pipeops:console', groups: ['pipeops:console'] }
@@ -34,14 +36,16 @@ export type GateOptions = {
 export function createGate(options: GateOptions): Gate {
   const { bus, isOpen, token, secret } = options
   const cache = createReviewCache(options.now)
+  const budget = createBudget(unknownTokensPerSecond, options.now)
 
   async function review(
     asker: { token: string } | { user: StreamUser },
     verb: string,
   ): Promise<StreamUser> {
-    const answer = await cache(JSON.stringify([asker, verb]), () =>
-      bus.request(reviewAccess, { asker, verb }, { timeoutMs: reviewMs }),
-    )
+    const answer = await cache(JSON.stringify([asker, verb]), async () => {
+      if ('token' in asker) budget.take()
+      return bus.request(reviewAccess, { asker, verb }, { timeoutMs: reviewMs })
+    })
     if (answer.user === null) throw new AgentError('unauthenticated', answer.reason)
     if (!answer.allowed) throw new AgentError('forbidden', answer.reason)
     return answer.user
