@@ -96,8 +96,9 @@ export async function startNodeCluster(options: {
       `--cluster-cidr=${node.podCidr}`,
       `--hostname-override=${node.name}`,
       '--conntrack-max-per-core=0',
-      '--metrics-bind-address=127.0.0.1:0',
-      '--healthz-bind-address=127.0.0.1:0',
+      // Its usual ports: the network namespace is the node's own, and 0 is no valid one.
+      '--metrics-bind-address=127.0.0.1:10249',
+      '--healthz-bind-address=127.0.0.1:10256',
     ],
     { PATH: hostPath },
   )
