@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
 
 /** What a program said and how it ended; 124 where it took too long. */
 export type Outcome = { code: number; stdout: string; stderr: string; seconds: number }
@@ -19,7 +20,8 @@ export function execute(
   const startedAt = performance.now()
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
-      env: { PATH: process.env['PATH'], ...env },
+      // kubectl keeps a cache at home, or, where there is none, wherever it stands.
+      env: { PATH: process.env['PATH'], HOME: tmpdir(), ...env },
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
       ...(signal && { signal }),
