@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import type { Stream } from '@agent/streams'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 import { pipeSocket } from './pipe-socket.ts'
 
@@ -35,3 +35,36 @@ test('bytes that wait for a slow socket do not keep the messages they came in', 
   expect(held).toBe(199 * 512)
   expect(consumed).toBe(200 * 512)
 })
+
+test.each([
+  ['api-server', false],
+  ['client', true],
+] as const)(
+  'the %s closed in good order: is the stream cut off after a minute? %s',
+  async (hop, isCut) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
+      let resets = 0
+      const stream = {
+        peerEnded: false,
+        consume() {},
+        write: () => true,
+        end() {},
+        reset: () => void resets++,
+      } as unknown as Stream
+      const handler = pipeSocket(stream, socket, { hop })
+      socket.push('the last bytes, which the reader has yet to take')
+      socket.push(null)
+      socket.end()
+      await nextTurn()
+      await nextTurn()
+      expect(socket.destroyed).toBe(true)
+      vi.advanceTimersByTime(60_000)
+      expect(resets).toBe(Number(isCut))
+      handler.onEnd()
+    } finally {
+      vi.useRealTimers()
+    }
+  },
+)

@@ -3,8 +3,12 @@ import type { Duplex } from 'node:stream'
 import { AgentError, type Hop } from '@agent/contracts'
 import { compactBytes, type Stream, type StreamHandler } from '@agent/streams'
 
-/** How long the far side may take to close once the socket here closed in good order. */
-const closeGraceMs = 10_000
+/**
+ * How long the far side may take to close once the socket here closed in good order. A server that closed has sent all
+ * it had, and the client reads that at its own pace (think of a pager): to end the stream early would cut it off. A client
+ * that closed reads nothing any more.
+ */
+const closeGraceMs = { client: 10_000, server: 3_600_000 }
 
 export type PipeOptions = {
   /** Who is at the socket's end, for the error when it vanishes. */
@@ -57,10 +61,13 @@ export function pipeSocket(stream: Stream, socket: Duplex, options: PipeOptions)
     // Our last bytes may still be on their way, so no reset: what comes now is dropped until the far end closes.
     state = 'socket-closed'
     payCredit()
-    graceTimer = setTimeout(() => {
-      stream.reset(vanished(options.hop))
-      finish(undefined)
-    }, closeGraceMs)
+    graceTimer = setTimeout(
+      () => {
+        stream.reset(vanished(options.hop))
+        finish(undefined)
+      },
+      closeGraceMs[options.hop === 'client' ? 'client' : 'server'],
+    )
   })
 
   return {
