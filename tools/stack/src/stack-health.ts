@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Supervised } from './supervisor.ts'
 
 const askMs = 2_000
+/** More short lives in a row than any test brings about. */
+const hopelessCrashes = 4
 
 /** What a process says of itself. */
 export type Ready = { status: number; state: string; reason: string }
@@ -51,7 +53,7 @@ export function createStackHealth(
         const { status, state, reason } = await readyz(name)
         if (status === 200) break
         const child = processes.get(name) as Supervised
-        const isHopeless = child.restarts > 2
+        const isHopeless = child.crashes > hopelessCrashes
         if (isHopeless || performance.now() > deadline) {
           throw new Error(`${name} is not ready (${state}): ${reason}\n${await child.tail()}`)
         }

@@ -13,6 +13,8 @@ export type Supervised = AsyncDisposable & {
   readonly name: string
   readonly pid: number | undefined
   readonly restarts: number
+  /** Lives in a row that were short: it dies at once, again and again. */
+  readonly crashes: number
   /** The last exit, for messages; undefined while it never died. */
   readonly lastExit: string | undefined
   kill(signal: NodeJS.Signals): void
@@ -37,6 +39,7 @@ export function supervise(
   const stopping = new AbortController()
   let child: ChildProcess | undefined
   let restarts = -1
+  let crashes = 0
   let lastExit: string | undefined
 
   async function runOnce(): Promise<void> {
@@ -66,7 +69,9 @@ export function supervise(
     while (!stopping.signal.aborted) {
       const since = performance.now()
       await runOnce()
-      if (performance.now() - since > restart.goodAfterMs) waitMs = restart.firstMs
+      const wasGood = performance.now() - since > restart.goodAfterMs
+      crashes = wasGood ? 0 : crashes + 1
+      if (wasGood) waitMs = restart.firstMs
       await delay(waitMs * (0.75 + Math.random() * 0.5), undefined, {
         signal: stopping.signal,
       }).catch(() => {})
@@ -82,6 +87,9 @@ export function supervise(
     },
     get restarts() {
       return restarts
+    },
+    get crashes() {
+      return crashes
     },
     get lastExit() {
       return lastExit
