@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 
-import { eventually, type FaultProxy, startFaultProxy } from '@agent/testing'
+import { eventually, type FaultProxy } from '@agent/testing'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { WebSocket } from 'ws'
 
 import { type ConsoleClient, nextMessage, openConsole } from './console-client.ts'
-import { startSystem, type System } from './system.ts'
+import { startSystemOverFaults, type System } from './system.ts'
 
 const root = join(import.meta.dirname, '../..')
 let system: System
@@ -17,14 +17,7 @@ let path: FaultProxy
 let client: ConsoleClient
 
 beforeAll(async () => {
-  let started: Promise<FaultProxy> | undefined
-  system = await startSystem({
-    agentDials: async (port) => {
-      started ??= startFaultProxy(port)
-      path = await started
-      return path.port
-    },
-  })
+  ;({ system, path } = await startSystemOverFaults())
   client = await openConsole(system)
 }, 600_000)
 afterAll(async () => {

@@ -2,12 +2,12 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
-import { type FaultProxy, startFaultProxy } from '@agent/testing'
+import { type FaultProxy } from '@agent/testing'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
 import { openBrowser, whyNoBrowser } from './browser.ts'
-import { startSystem, type System } from './system.ts'
+import { startSystemOverFaults, type System } from './system.ts'
 
 const unable = await whyNoBrowser()
 /** Without a browser nothing can be shown: said aloud, and a failure in CI. */
@@ -29,14 +29,7 @@ const problems: string[] = []
 beforeAll(async () => {
   if (isSkipped) return
   browser = await openBrowser()
-  let started: Promise<FaultProxy> | undefined
-  system = await startSystem({
-    agentDials: async (port) => {
-      started ??= startFaultProxy(port)
-      path = await started
-      return path.port
-    },
-  })
+  ;({ system, path } = await startSystemOverFaults())
   context = await browser.newContext({ viewport: desktop, ignoreHTTPSErrors: true })
   page = await context.newPage()
   page.on('pageerror', (error) => problems.push(error.message))

@@ -1,22 +1,15 @@
 import { readFile } from 'node:fs/promises'
 
-import { eventually, type FaultProxy, startFaultProxy } from '@agent/testing'
+import { eventually, type FaultProxy } from '@agent/testing'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 
-import { type OpenWatch, startSystem, type System } from './system.ts'
+import { type OpenWatch, startSystemOverFaults, type System } from './system.ts'
 
 let system: System
 let path: FaultProxy
 
 beforeAll(async () => {
-  let started: Promise<FaultProxy> | undefined
-  system = await startSystem({
-    agentDials: async (port) => {
-      started ??= startFaultProxy(port)
-      path = await started
-      return path.port
-    },
-  })
+  ;({ system, path } = await startSystemOverFaults())
 }, 600_000)
 afterAll(async () => {
   await system?.[Symbol.asyncDispose]()

@@ -7,7 +7,14 @@ import { promisify } from 'node:util'
 
 import { type Cluster, startEmbeddedCluster } from '@agent/cluster'
 import { startStack, type Stack, type StackOptions } from '@agent/stack'
-import { assertBackToBaseline, type Census, mostOf, takeCensus } from '@agent/testing'
+import {
+  assertBackToBaseline,
+  type Census,
+  type FaultProxy,
+  mostOf,
+  startFaultProxy,
+  takeCensus,
+} from '@agent/testing'
 import { Agent, request } from 'undici'
 
 const run = promisify(execFile)
@@ -200,6 +207,19 @@ async function censusOf(stack: Stack, name: string): Promise<Census> {
     streams: read(streamsMetric),
     subscriptions: read(subscriptionsMetric),
   }
+}
+
+/** The same, with a path to the control plane that the test can cut and silence; the test disposes of both. */
+export async function startSystemOverFaults(): Promise<{ system: System; path: FaultProxy }> {
+  let path: Promise<FaultProxy> | undefined
+  const system = await startSystem({
+    agentDials: async (port) => {
+      path ??= startFaultProxy(port)
+      return (await path).port
+    },
+  })
+  if (path === undefined) throw new Error('the agent was not told where to dial')
+  return { system, path: await path }
 }
 
 /** Straight to the API server, as the same user that the tunnel acts as. */
