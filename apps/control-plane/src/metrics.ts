@@ -1,5 +1,6 @@
 import type { AgentError } from '@agent/contracts'
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { addGauge } from '@agent/sidecar'
+import { Counter, type Registry } from 'prom-client'
 
 /** What the control plane counts. */
 export type ControlPlaneMetrics = {
@@ -29,14 +30,7 @@ export function createControlPlaneMetrics(
     ['pipeops_control_plane_active_requests', 'Users’ requests under way.', read.activeRequests],
   ] as const
   for (const [name, help, value] of gauges) {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(value())
-      },
-    })
+    addGauge(registry, name, help, value)
   }
   return {
     request(error) {

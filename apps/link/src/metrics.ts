@@ -1,4 +1,5 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { addGauge } from '@agent/sidecar'
+import { Counter, type Registry } from 'prom-client'
 
 import type { ClusterFacts } from './heartbeat.ts'
 
@@ -9,16 +10,8 @@ export function createLinkMetrics(
 ) {
   const registers = [registry]
   const counter = (name: string, help: string): Counter => new Counter({ name, help, registers })
-  function gauge(name: string, help: string, value: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(value())
-      },
-    })
-  }
+  const gauge = (name: string, help: string, value: () => number): void =>
+    addGauge(registry, name, help, value)
   const startedAt = performance.now()
   gauge('pipeops_agent_status', '1 while the agent is registered, else 0.', () =>
     Number(read.registered()),

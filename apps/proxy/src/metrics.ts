@@ -1,5 +1,6 @@
 import type { AuditRecord } from '@agent/contracts'
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { addGauge } from '@agent/sidecar'
+import { Counter, Histogram, type Registry } from 'prom-client'
 
 import type { CanaryResult } from './canary.ts'
 
@@ -64,6 +65,8 @@ export function createProxyMetrics(
     labelNames: ['hop'],
     registers,
   })
+  const gauge = (name: string, help: string, value: () => number): void =>
+    addGauge(registry, name, help, value)
   gauge('pipeops_proxy_connections', 'Stream connections that are up.', () => read().connections)
   gauge('pipeops_tunnel_forwards_active', 'Port-forwards open now.', () => read().forwards)
   gauge('pipeops_proxy_streams', 'Streams open now.', () => read().streams)
@@ -73,17 +76,6 @@ export function createProxyMetrics(
     () => read().bytesIn,
   )
   gauge('pipeops_proxy_sent_bytes', 'Bytes sent on the live connections.', () => read().bytesOut)
-
-  function gauge(name: string, help: string, value: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(value())
-      },
-    })
-  }
 
   // Known from the start, so that a rate over it begins with the first request.
   requests.inc({ kind: 'kube', decision: 'allow', status: '2xx' }, 0)

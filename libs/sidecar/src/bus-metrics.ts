@@ -1,5 +1,7 @@
 import type { Bus } from '@agent/bus'
-import { Gauge, type Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
+
+import { addGauge } from './gauge.ts'
 
 /** Registers what a sidecar's bus tells of itself. */
 export function registerBusMetrics(registry: Registry, bus: Bus): void {
@@ -17,13 +19,6 @@ export function registerBusMetrics(registry: Registry, bus: Bus): void {
     ],
   ] as const
   for (const [name, help, value] of gauges) {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(value())
-      },
-    })
+    addGauge(registry, name, help, value)
   }
 }

@@ -1,5 +1,6 @@
 export { CommonConfig, readConfig } from './config.ts'
 export { every, pause } from './every.ts'
+export { addGauge } from './gauge.ts'
 export { createHealthApp } from './health.ts'
 export { readSecret, runSidecar, type Sidecar } from './run.ts'
 export { createStatus, type StatusReporter } from './status.ts'

@@ -1,11 +1,11 @@
 import { AgentError } from '@agent/contracts'
-import { Gauge, type Registry } from 'prom-client'
+import { addGauge } from '@agent/sidecar'
+import type { Registry } from 'prom-client'
 
 /** Counts live connections of one kind and refuses those beyond its limit. */
 export type ConnectionLimit = {
   /** Takes a place until disposed of; throws `unavailable` when there is none. */
   enter(): Disposable
-  readonly count: number
 }
 
 /** A limit that shows in a metric. */
@@ -14,18 +14,8 @@ export function createLimit(
   options: { metric: string; help: string; most: number },
 ): ConnectionLimit {
   let count = 0
-  new Gauge({
-    name: options.metric,
-    help: options.help,
-    registers: [registry],
-    collect() {
-      this.set(count)
-    },
-  })
+  addGauge(registry, options.metric, options.help, () => count)
   return {
-    get count() {
-      return count
-    },
     enter() {
       if (count >= options.most) {
         throw new AgentError(
