@@ -40,15 +40,16 @@ function showStatus(now) {
 }
 
 function showCluster(cluster) {
-  if (cluster === null)
-    return $('cluster').replaceChildren(make('dt', 'Known with the first heartbeat'))
-  const facts = [
-    ['Nodes', cluster.nodes],
-    ['Pods', cluster.pods],
-    ['Kubernetes', cluster.kubernetesVersion],
-    ['CPU', cluster.cpuUsage ?? 'no metrics API'],
-    ['Memory', cluster.memoryUsage ?? 'no metrics API'],
-  ]
+  const facts =
+    cluster === null
+      ? [['Nodes and pods', 'known with the first heartbeat']]
+      : [
+          ['Nodes', cluster.nodes],
+          ['Pods', cluster.pods],
+          ['Kubernetes', cluster.kubernetesVersion],
+          ['CPU', cluster.cpuUsage ?? 'no metrics API'],
+          ['Memory', cluster.memoryUsage ?? 'no metrics API'],
+        ]
   $('cluster').replaceChildren(
     ...facts.map(([name, value]) => {
       const fact = document.createElement('div')
