@@ -1,6 +1,5 @@
 import { runSidecar } from '@agent/sidecar'
 
-import { Config } from './config.ts'
-import { startConsole } from './console.ts'
+import { consoleSidecar } from './sidecar.ts'
 
-await runSidecar({ name: 'console', config: Config, defaultHealthPort: 8084, start: startConsole })
+await runSidecar(consoleSidecar)

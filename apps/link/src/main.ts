@@ -1,6 +1,5 @@
 import { runSidecar } from '@agent/sidecar'
 
-import { Config } from './config.ts'
-import { startLink } from './link.ts'
+import { linkSidecar } from './sidecar.ts'
 
-await runSidecar({ name: 'link', config: Config, defaultHealthPort: 8081, start: startLink })
+await runSidecar(linkSidecar)

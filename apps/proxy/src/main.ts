@@ -1,6 +1,5 @@
 import { runSidecar } from '@agent/sidecar'
 
-import { Config } from './config.ts'
-import { startProxy } from './proxy.ts'
+import { proxySidecar } from './sidecar.ts'
 
-await runSidecar({ name: 'proxy', config: Config, defaultHealthPort: 8082, start: startProxy })
+await runSidecar(proxySidecar)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 
-import { readConfig, readSidecarConfig } from './config.ts'
+import { readConfig, readSidecarConfigs } from './config.ts'
 
 const Own = z.object({
   PIPEOPS_API_URL: z.url(),
@@ -17,7 +17,7 @@ test('every problem of the common and of the own settings is named at once, and 
     PIPEOPS_STATE: 'secret-else',
     PIPEOPS_CLUSTER_NAME: '',
   }
-  const read = (): unknown => readSidecarConfig(Own, environment)
+  const read = (): unknown => readSidecarConfigs([Own], environment)
   expect(read).toThrow(expect.objectContaining({ code: 'config-invalid' }))
   for (const said of [
     'PIPEOPS_LOG_LEVEL: must be one of debug, info, warn, error',
@@ -33,7 +33,7 @@ test('every problem of the common and of the own settings is named at once, and 
 
 test('settings that are right come back parsed, with defaults', () => {
   const environment = { PIPEOPS_API_URL: 'https://x', PIPEOPS_CLUSTER_NAME: 'c', HEALTH_PORT: '0' }
-  expect(readSidecarConfig(Own, environment)).toMatchObject({
+  expect(readSidecarConfigs([Own], environment)[0]).toMatchObject({
     PIPEOPS_STATE: 'auto',
     PIPEOPS_LOG_LEVEL: 'info',
     HEALTH_PORT: 0,

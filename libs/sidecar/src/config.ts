@@ -29,37 +29,41 @@ export const CommonConfig = z.object({
 })
 export type CommonConfig = z.infer<typeof CommonConfig>
 
+/** Where settings come from: `process.env`, but in tests. */
+export type Environment = Record<string, string | undefined>
+
 /** Reads settings from the environment; throws one `config-invalid` that names every problem and no value. */
-export function readConfig<S extends z.ZodType>(
-  schema: S,
-  environment: Record<string, string | undefined>,
-): z.output<S> {
-  return read([schema], environment) as z.output<S>
+export function readConfig<S extends z.ZodType>(schema: S, environment: Environment): z.output<S> {
+  return readAll([[schema]], environment)[0] as z.output<S>
 }
 
-/** Reads a sidecar's own settings and the common ones, and names the problems of both at once. */
-export function readSidecarConfig<S extends z.ZodType>(
-  schema: S,
-  environment: Record<string, string | undefined>,
-): z.output<S> & CommonConfig {
-  return read([schema, CommonConfig], environment) as z.output<S> & CommonConfig
+/** Reads each sidecar's own settings and the common ones, and names the problems of all at once. */
+export function readSidecarConfigs(
+  schemas: readonly z.ZodType[],
+  environment: Environment,
+): CommonConfig[] {
+  const pairs = schemas.map((schema) => [schema, CommonConfig])
+  return readAll(pairs, environment) as CommonConfig[]
 }
 
-function read(schemas: z.ZodType[], environment: Record<string, string | undefined>): object {
+function readAll(groups: readonly z.ZodType[][], environment: Environment): object[] {
   // An empty variable is how a manifest says "not set".
   const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
-  const config: object = {}
   const problems = new Set<string>()
-  for (const schema of schemas) {
-    const parsed = schema.safeParse(set)
-    Object.assign(config, parsed.data)
-    for (const issue of parsed.error?.issues ?? []) {
-      const name = issue.path.join('.') || 'settings'
-      const isMissing = issue.code === 'invalid_type' && set[name] === undefined
-      problems.add(`  ${name}: ${isMissing ? 'is required' : describe(issue)}`)
+  const configs = groups.map((schemas) => {
+    const config: object = {}
+    for (const schema of schemas) {
+      const parsed = schema.safeParse(set)
+      Object.assign(config, parsed.data)
+      for (const issue of parsed.error?.issues ?? []) {
+        const name = issue.path.join('.') || 'settings'
+        const isMissing = issue.code === 'invalid_type' && set[name] === undefined
+        problems.add(`  ${name}: ${isMissing ? 'is required' : describe(issue)}`)
+      }
     }
-  }
-  if (problems.size === 0) return config
+    return config
+  })
+  if (problems.size === 0) return configs
   throw new AgentError('config-invalid', `invalid configuration:\n${[...problems].join('\n')}`)
 }
 

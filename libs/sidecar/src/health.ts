@@ -8,7 +8,10 @@ import type { Registry } from 'prom-client'
 import type { StatusReporter } from './status.ts'
 
 /** /healthz (the process lives), /readyz (its state is ok, else why not) and /metrics. */
-export function createHealthApp(status: Pick<StatusReporter, 'current'>, metrics: Registry): Hono {
+export function createHealthApp(
+  status: Pick<StatusReporter, 'current'>,
+  metrics: Pick<Registry, 'contentType' | 'metrics'>,
+): Hono {
   const app = new Hono()
   app.get('/healthz', (c) => c.json({ status: 'alive' }))
   app.get('/readyz', (c) => {

@@ -21,6 +21,7 @@ const republishMs = 3_000
 export function createStatus(
   who: { name: string; instance: string; version: string },
   onFatal: (error: AgentError) => void,
+  onReport: () => void = () => {},
 ): StatusReporter & { attach(bus: Bus): Disposable } {
   let bus: Bus | undefined
   let current: StatusReport = {
@@ -44,7 +45,9 @@ export function createStatus(
       const isNews = state !== current.state || reason !== current.reason
       const since = state === current.state ? current.since : new Date().toISOString()
       current = { ...current, state, reason, since, facts }
-      if (isNews) publish()
+      if (!isNews) return
+      publish()
+      onReport()
     },
     fatal: onFatal,
     attach(to) {

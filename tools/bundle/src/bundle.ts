@@ -12,6 +12,7 @@ const entries = {
   link: 'apps/link/src/main.ts',
   proxy: 'apps/proxy/src/main.ts',
   console: 'apps/console/src/main.ts',
+  edge: 'apps/edge/src/main.ts',
   doctor: 'apps/console/src/doctor/main.ts',
   'control-plane': 'apps/control-plane/src/main.ts',
   ctl: 'apps/control-plane/src/ctl.ts',

@@ -4,7 +4,7 @@ import { CommonConfig } from '@agent/sidecar'
 import * as z from 'zod'
 
 const root = join(import.meta.dirname, '../../..')
-const apps = ['link', 'proxy', 'console', 'control-plane'] as const
+const apps = ['link', 'proxy', 'console', 'edge', 'control-plane'] as const
 
 type Property = {
   description?: string

@@ -102,7 +102,7 @@ export const Runtime = z.object({
     z.object({
       sidecar: z.string(),
       instance: z.string(),
-      uptimeSeconds: z.number().nullable(),
+      uptimeSeconds: z.number(),
       residentBytes: z.number().nullable(),
       heapBytes: z.number().nullable(),
       cpuSeconds: z.number().nullable(),

@@ -1,9 +1,9 @@
 import type { Bus } from '@agent/bus'
 import { metricsOf } from '@agent/contracts'
+import { type Exposition, mergeExpositions, readMetric } from '@agent/sidecar'
 import { Gauge, type Registry } from 'prom-client'
 
 import type { PodView } from '../pod/pod-view.ts'
-import { type Exposition, mergeExpositions, readMetric } from './merge.ts'
 
 const askMs = 2_000
 
@@ -18,7 +18,7 @@ export type Metrics = {
 export type ProcessRuntime = {
   sidecar: string
   instance: string
-  uptimeSeconds: number | null
+  uptimeSeconds: number
   residentBytes: number | null
   heapBytes: number | null
   cpuSeconds: number | null
@@ -67,14 +67,16 @@ export function createMetrics(
   return {
     scrape: async () => mergeExpositions(await collect()),
     runtime: async () =>
-      (await collect()).map(({ text, labels }) => {
+      (await collect()).flatMap(({ text, labels }) => {
         const read = (name: string): number | null => readMetric(text, name) ?? null
         const startedAt = read('process_start_time_seconds')
+        // Hosted in another's process, which answers for it.
+        if (startedAt === null) return []
         const lag = read('nodejs_eventloop_lag_p99_seconds')
         return {
           sidecar: labels['sidecar'] as string,
           instance: labels['instance'] as string,
-          uptimeSeconds: startedAt === null ? null : Math.round(Date.now() / 1_000 - startedAt),
+          uptimeSeconds: Math.round(Date.now() / 1_000 - startedAt),
           residentBytes: read('process_resident_memory_bytes'),
           heapBytes: read('nodejs_heap_size_used_bytes'),
           cpuSeconds: read('process_cpu_seconds_total'),

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 
-import { mergeExpositions, readMetric } from './merge.ts'
+import { mergeExpositions, readMetric } from './merge-expositions.ts'
 
 async function textOf(value: number): Promise<string> {
   const registers = [new Registry()]
