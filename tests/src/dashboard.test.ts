@@ -2,11 +2,11 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
+import { openBrowser, whyNoBrowser } from '@agent/browser'
 import { type FaultProxy } from '@agent/testing'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
-import { openBrowser, whyNoBrowser } from './browser.ts'
 import { startSystemOverFaults, type System } from './system.ts'
 
 const unable = await whyNoBrowser()

@@ -35,7 +35,7 @@ async function findChromium(): Promise<string | undefined> {
 }
 
 async function installChromium(): Promise<string> {
-  process.stderr.write('installing Chromium for the tests of the dashboard …\n')
+  process.stderr.write('installing Chromium for the dashboard …\n')
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   await run('apt-get', ['update'], { env, timeout: installMs })
   await run(

@@ -1,0 +1,1 @@
+export { openBrowser, whyNoBrowser } from './browser.ts'
