@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { createPidFile, freePorts } from '@agent/cluster'
 import { type Progress, resolveTools } from '@agent/toolbox'
 
+import { agentProcesses, type AgentProfile, type SidecarEnvironment } from './agent-processes.ts'
 import { nodeFlags } from './node-flags.ts'
 import { createStackHealth } from './stack-health.ts'
 import { type Supervised, supervise } from './supervisor.ts'
@@ -27,11 +28,12 @@ export type StackOptions = {
   cluster: StackCluster
   clusterName?: string
   proxies?: number
+  profile?: AgentProfile
   progress?: Progress
   /** Ends the start-up: whatever was started is ended, and it rejects. */
   signal?: AbortSignal
   /** More environment for single processes. */
-  env?: Partial<Record<'control-plane' | 'link' | 'proxy' | 'console', Record<string, string>>>
+  env?: SidecarEnvironment & { 'control-plane'?: Record<string, string> }
   /** What the agent dials instead of the control plane: a path through faults. */
   agentDials?(controlPlanePort: number): Promise<number>
   controlPlanePort?: number
@@ -61,8 +63,8 @@ export type Stack = AsyncDisposable & {
 
 /** Brings everything up and waits until requests flow. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { dir, cluster, clusterName = 'demo', proxies = 1, progress = () => {}, env = {} } = options
-  const { signal } = options
+  const { dir, cluster, clusterName = 'demo', proxies = 1, profile = 'sidecars' } = options
+  const { progress = () => {}, env = {}, signal } = options
   const tools = await resolveTools(['nats-server'], { progress, ...(signal && { signal }) })
   const logsDir = join(dir, 'logs')
   const dataDir = join(dir, 'control-plane')
@@ -78,16 +80,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
   const health = new Map<string, number>()
   const stackHealth = createStackHealth(health, processes, signal)
+  // All at once: two calls might give the same one.
   const freed = await freePorts(6 + proxies)
-  const [
-    busPort,
-    freePort,
-    controlPlaneHealth,
-    linkHealth,
-    consoleHealth,
-    consolePort,
-    ...proxyHealth
-  ] = freed as [number, number, number, number, number, number, ...number[]]
+  const takePort = (): number => freed.pop() as number
+  const [busPort, freePort, consolePort] = [takePort(), takePort(), takePort()]
   const port = options.controlPlanePort ?? freePort
 
   function start(
@@ -101,12 +97,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       scope.use(supervise({ name, program, args, env: environment }, logsDir, remember)),
     )
   }
-  function startApp(
-    name: string,
-    app: string,
-    healthPort: number,
-    environment: Record<string, string>,
-  ): void {
+  function startApp(name: string, app: string, environment: Record<string, string>): void {
+    const healthPort = takePort()
     health.set(name, healthPort)
     const common = {
       HEALTH_HOST: '127.0.0.1',
@@ -122,7 +114,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
   progress('starting the control plane …')
   const controlPlaneUrl = `https://localhost:${port}`
-  startApp('control-plane', 'control-plane', controlPlaneHealth, {
+  startApp('control-plane', 'control-plane', {
     CONTROL_PLANE_HOST: '127.0.0.1',
     CONTROL_PLANE_PORT: String(port),
     CONTROL_PLANE_DATA_DIR: dataDir,
@@ -151,58 +143,57 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     return stdout === '' ? null : JSON.parse(stdout)
   }
 
+  async function startBus(): Promise<Record<string, string>> {
+    const tokenFile = join(dir, 'bus.token')
+    const busToken = newToken()
+    await writeFile(tokenFile, busToken, { mode: 0o600 })
+    const config = join(dir, 'bus.conf')
+    const text = `listen: "127.0.0.1:${busPort}"\nauthorization { token: "${busToken}" }\n`
+    await writeFile(config, text, { mode: 0o600 })
+    start('nats', tools['nats-server'], ['-c', config], {})
+    return { BUS_URL: `nats://127.0.0.1:${busPort}`, BUS_TOKEN_FILE: tokenFile }
+  }
+
   progress('starting the agent …')
   const agentTokenFile = join(dir, 'agent.token')
   const { token } = (await ctl('agent-tokens', 'create', '--cluster', clusterName)) as {
     token: string
   }
   await writeFile(agentTokenFile, token, { mode: 0o600 })
-  const busTokenFile = join(dir, 'bus.token')
-  const busToken = randomBytes(24).toString('base64url')
-  await writeFile(busTokenFile, busToken, { mode: 0o600 })
-  const busConfig = join(dir, 'bus.conf')
-  await writeFile(
-    busConfig,
-    `listen: "127.0.0.1:${busPort}"\nauthorization { token: "${busToken}" }\n`,
-    { mode: 0o600 },
-  )
-  start('nats', tools['nats-server'], ['-c', busConfig], {})
-
-  const agent = {
+  const bus = profile === 'edge' ? {} : await startBus()
+  const agentPort = options.agentDials === undefined ? port : await options.agentDials(port)
+  const consoleTokenFile = join(dir, 'console.token')
+  await writeFile(consoleTokenFile, newToken(), { mode: 0o600 })
+  const uplink = {
     ...('kubeconfig' in cluster ? userEnvironment(process.env) : {}),
-    BUS_URL: `nats://127.0.0.1:${busPort}`,
-    BUS_TOKEN_FILE: busTokenFile,
+    ...bus,
     PIPEOPS_CA_FILE: caFile,
     ...kubeEnvironment(cluster),
   }
-  const agentPort = options.agentDials === undefined ? port : await options.agentDials(port)
-  startApp('link', 'link', linkHealth, {
-    ...agent,
-    PIPEOPS_API_URL: `https://localhost:${agentPort}`,
-    PIPEOPS_TOKEN_FILE: agentTokenFile,
-    PIPEOPS_CLUSTER_NAME: clusterName,
-    PIPEOPS_STATE: 'kubeconfig' in cluster ? 'file' : 'kubernetes',
-    PIPEOPS_STATE_FILE: join(dir, 'agent.state'),
-    ...env.link,
-  })
-  for (const [index, healthPort] of proxyHealth.entries()) {
-    startApp(`proxy-${index + 1}`, 'proxy', healthPort, {
-      ...agent,
+  const agent = agentProcesses(profile, proxies, {
+    link: {
+      ...uplink,
+      PIPEOPS_API_URL: `https://localhost:${agentPort}`,
+      PIPEOPS_TOKEN_FILE: agentTokenFile,
+      PIPEOPS_CLUSTER_NAME: clusterName,
+      PIPEOPS_STATE: 'kubeconfig' in cluster ? 'file' : 'kubernetes',
+      PIPEOPS_STATE_FILE: join(dir, 'agent.state'),
+      ...env.link,
+    },
+    proxy: {
+      ...uplink,
       PROXY_IMPERSONATE: 'kubeconfig' in cluster ? 'false' : 'true',
       ...env.proxy,
-    })
-  }
-
-  const consoleTokenFile = join(dir, 'console.token')
-  await writeFile(consoleTokenFile, randomBytes(24).toString('base64url'), { mode: 0o600 })
-  startApp('console', 'console', consoleHealth, {
-    BUS_URL: agent.BUS_URL,
-    BUS_TOKEN_FILE: busTokenFile,
-    PIPEOPS_HOST: '127.0.0.1',
-    PIPEOPS_PORT: String(consolePort),
-    CONSOLE_TOKEN_FILE: consoleTokenFile,
-    ...env.console,
+    },
+    console: {
+      ...bus,
+      PIPEOPS_HOST: '127.0.0.1',
+      PIPEOPS_PORT: String(consolePort),
+      CONSOLE_TOKEN_FILE: consoleTokenFile,
+      ...env.console,
+    },
   })
+  for (const { name, app, env: environment } of agent) startApp(name, app, environment)
 
   await writeFile(
     join(dir, 'doctor.json'),
@@ -265,4 +256,8 @@ function kubeEnvironment(cluster: StackCluster): Record<string, string> {
     KUBERNETES_CA_FILE: cluster.caFile,
     KUBERNETES_TOKEN_FILE: cluster.agentTokenFile,
   }
+}
+
+function newToken(): string {
+  return randomBytes(24).toString('base64url')
 }

@@ -4,13 +4,21 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { startEmbeddedCluster } from '@agent/cluster'
-import { startStack, type StackCluster } from '@agent/stack'
+import { type AgentProfile, startStack, type StackCluster } from '@agent/stack'
 import { type Progress, resolveTool, takeOwnerLock, untilStopped } from '@agent/toolbox'
 
 const runDir = process.env['PIPEOPS_RUN_DIR'] ?? join(import.meta.dirname, '../../../.run')
-const usage = 'npm start [-- --kubeconfig FILE [--context NAME]] [--proxies N] [--port N]'
+const usage =
+  'npm start [-- --kubeconfig FILE [--context NAME]] [--profile sidecars|edge] [--proxies N] [--port N]'
+const profiles: readonly string[] = ['sidecars', 'edge'] satisfies AgentProfile[]
 
-type Flags = { kubeconfig?: string; context?: string; proxies: number; port?: number }
+type Flags = {
+  kubeconfig?: string
+  context?: string
+  profile: AgentProfile
+  proxies: number
+  port?: number
+}
 
 /** Brings up control plane, agent and (unless given) a cluster, until Ctrl-C; returns the exit code, 130 if that was before all was up. */
 export async function start(argv: string[]): Promise<number> {
@@ -37,6 +45,7 @@ async function run(
     cluster,
     clusterName: 'my-cluster',
     proxies: flags.proxies,
+    profile: flags.profile,
     progress,
     signal,
     ...(flags.port === undefined ? {} : { controlPlanePort: flags.port }),
@@ -72,6 +81,7 @@ async function readFlags(argv: string[]): Promise<Flags | string> {
       options: {
         kubeconfig: { type: 'string' },
         context: { type: 'string' },
+        profile: { type: 'string', default: 'sidecars' },
         proxies: { type: 'string', default: '1' },
         port: { type: 'string' },
       },
@@ -82,6 +92,8 @@ async function readFlags(argv: string[]): Promise<Flags | string> {
   const proxies = Number(values.proxies)
   if (!Number.isInteger(proxies) || proxies < 1 || proxies > 8)
     return '--proxies: expected a number from 1 to 8'
+  const { profile } = values
+  if (!profiles.includes(profile)) return `--profile: expected ${profiles.join(' or ')}`
   const port = values.port === undefined ? undefined : Number(values.port)
   if (port !== undefined && !(port > 0 && port < 65_536)) return '--port: expected a port number'
   if (values.context !== undefined && values.kubeconfig === undefined) {
@@ -92,6 +104,7 @@ async function readFlags(argv: string[]): Promise<Flags | string> {
     return `--kubeconfig: cannot read ${kubeconfig}`
   }
   return {
+    profile: profile as AgentProfile,
     proxies,
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
     ...(values.context === undefined ? {} : { context: values.context }),
