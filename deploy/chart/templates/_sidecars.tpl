@@ -40,8 +40,12 @@ link proxy console
 {{- if $uses }}true{{ end }}
 {{- end }}
 
-{{/* Every container of the sidecars as {name, sidecar, port}, as JSON. */}}
+{{/* Every container of the sidecars as {name, sidecar, port, readyPath}, as JSON. */}}
 {{- define "agent.instances" -}}
+{{- if eq .Values.profile "edge" }}
+{{- $edge := include "sidecar.edge" . | fromYaml }}
+{{- list (dict "name" "edge" "sidecar" "edge" "port" $edge.port "readyPath" $edge.readyPath) | toJson }}
+{{- else }}
 {{- $all := list }}
 {{- range $name := include "agent.enabledSidecars" . | fromJsonArray }}
 {{- $sidecar := include (printf "sidecar.%s" $name) $ | fromYaml }}
@@ -50,6 +54,17 @@ link proxy console
 {{- $port := add (int $sidecar.port) (mul 10 $index) }}
 {{- $all = append $all (dict "name" $container "sidecar" $name "port" $port "readyPath" $sidecar.readyPath) }}
 {{- end }}
+{{- end }}
+{{- toJson $all }}
+{{- end }}
+{{- end }}
+
+{{/* Every port that something listens on as {name, port, readyPath}, as JSON: each container's, and the console's in the one of `edge`. */}}
+{{- define "agent.ports" -}}
+{{- $all := include "agent.instances" . | fromJsonArray }}
+{{- if and (eq .Values.profile "edge") .Values.console.enabled }}
+{{- $console := include "sidecar.console" . | fromYaml }}
+{{- $all = append $all (dict "name" "console" "sidecar" "edge" "port" $console.port "readyPath" $console.readyPath) }}
 {{- end }}
 {{- toJson $all }}
 {{- end }}
@@ -68,17 +83,22 @@ link proxy console
 {{- $env := dict
   "PIPEOPS_LOG_LEVEL" (include "agent.fromConfig" (list .root "PIPEOPS_LOG_LEVEL") | fromYaml)
   "PIPEOPS_INSTANCE" (printf "$(PIPEOPS_POD_NAME)-%s" .instance.name)
-  "BUS_URL" "nats://127.0.0.1:4222"
-  "BUS_TOKEN_FILE" "/run/secrets/bus/token"
   "SHUTDOWN_GRACE_SECONDS" .root.Values.shutdownGraceSeconds
   $sidecar.portVariable $port }}
+{{- if include "agent.hasBus" .root }}
+{{- $env = merge $env (dict "BUS_URL" "nats://127.0.0.1:4222" "BUS_TOKEN_FILE" "/run/secrets/bus/token") }}
+{{- end }}
 {{- $env = mergeOverwrite $env ($sidecar.env | default dict) ($values.env | default dict) }}
 - name: {{ .instance.name }}
   image: {{ include "agent.image" (dict "image" .root.Values.image "version" .root.Chart.AppVersion) }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
   command: [node, --max-semi-space-size=1, --v8-pool-size=0, /app/{{ .instance.sidecar }}.mjs]
   ports:
-    - { name: {{ .instance.name }}, containerPort: {{ $port }} }
+    {{- range include "agent.ports" .root | fromJsonArray }}
+    {{- if or (eq .name $.instance.name) (eq .sidecar "edge") }}
+    - { name: {{ .name }}, containerPort: {{ .port }} }
+    {{- end }}
+    {{- end }}
   env:
     {{- include "agent.podEnv" . | nindent 4 }}
     {{- include "agent.env" $env | trim | nindent 4 }}
@@ -86,7 +106,9 @@ link proxy console
   resources: {{- toYaml $values.resources | nindent 4 }}
   securityContext: {{- include "agent.containerSecurity" . | nindent 4 }}
   volumeMounts:
+    {{- if include "agent.hasBus" .root }}
     - { name: bus, mountPath: /run/secrets/bus, readOnly: true }
+    {{- end }}
     {{- if $sidecar.usesKubernetes }}
     - { name: kubernetes, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true }
     {{- end }}

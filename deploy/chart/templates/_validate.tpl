@@ -19,11 +19,18 @@
 {{- if not $enabled }}
 {{- $problems = append $problems "link, proxy, console: all of them are off; turn on at least one, or uninstall" }}
 {{- end }}
-{{- if not .Values.nats.enabled }}
-{{- $problems = append $problems "nats.enabled: must be true; the sidecars talk to each other over it" }}
+{{- if and (include "agent.hasBus" .) (not .Values.nats.enabled) }}
+{{- $problems = append $problems "nats.enabled: must be true; the sidecars talk to each other over it (profile=edge needs none)" }}
 {{- end }}
 {{- if and .Values.proxy.enabled (not .Values.link.enabled) }}
 {{- $problems = append $problems "link.enabled: must be true while proxy.enabled is; proxy connects with tickets that link gets for it" }}
+{{- end }}
+{{- if eq .Values.profile "edge" }}
+{{- range $name := $enabled }}
+{{- if gt (int (index $.Values $name).replicas) 1 }}
+{{- $problems = append $problems (printf "%s.replicas: is 1 with profile=edge, which has one process; for more take podReplicas or proxy.connections" $name) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if $agent.enableIngressSync }}
 {{- $problems = append $problems "agent.enableIngressSync: this version has no routes sidecar yet; leave it false" }}

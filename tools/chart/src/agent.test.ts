@@ -473,7 +473,7 @@ const cases: Case[] = [
     check: (rendered) => expect(egressPorts(rendered)).toStrictEqual([53, 53]),
   },
   {
-    name: 'a PodMonitor scrapes every container',
+    name: 'a PodMonitor scrapes the console, which has the metrics of the whole pod',
     values: {
       metrics: { podMonitor: { enabled: true, labels: { release: 'prom' } } },
       proxy: { replicas: 2 },
@@ -481,13 +481,26 @@ const cases: Case[] = [
     check(rendered) {
       const monitor = rendered.get('PodMonitor')
       expect(monitor.metadata.labels).toMatchObject({ release: 'prom' })
-      expect(monitor.spec?.['podMetricsEndpoints']).toMatchObject(
-        ['link', 'proxy', 'proxy-2', 'console'].map((port) => ({ port, path: '/metrics' })),
+      expect(monitor.spec?.['podMetricsEndpoints']).toMatchObject([
+        { port: 'console', path: '/metrics' },
+      ])
+    },
+  },
+  {
+    name: 'without the console, monitors scrape every container',
+    values: {
+      metrics: { podMonitor: { enabled: true } },
+      console: { enabled: false },
+      proxy: { replicas: 2 },
+    },
+    check(rendered) {
+      expect(rendered.get('PodMonitor').spec?.['podMetricsEndpoints']).toMatchObject(
+        ['link', 'proxy', 'proxy-2'].map((port) => ({ port, path: '/metrics' })),
       )
     },
   },
   {
-    name: 'a ServiceMonitor scrapes every port of one Service, and the console not twice',
+    name: 'a ServiceMonitor finds one of the two Services that lead to the console',
     values: { metrics: { serviceMonitor: { enabled: true, interval: '10s' } } },
     check(rendered) {
       const { endpoints, selector } = rendered.get('ServiceMonitor').spec as {
@@ -495,11 +508,67 @@ const cases: Case[] = [
         selector: { matchLabels: Record<string, string> }
       }
       expect(endpoints.map(({ port, interval }) => `${port} ${interval}`)).toStrictEqual([
-        ...['link 10s', 'proxy 10s', 'console 10s'],
+        'console 10s',
       ])
       const service = rendered.get('Service', 'pipeops-pipeops-agent')
       expect(service.metadata.labels).toMatchObject(selector.matchLabels)
       expect(service.metadata.labels).not.toHaveProperty(['pipeops.io/service'])
+    },
+  },
+  {
+    name: 'the edge profile is one container with the settings and mounts of all, and no bus',
+    values: {
+      profile: 'edge',
+      proxy: { connections: 2, env: { PROXY_CANARY_INTERVAL_SECONDS: 10 } },
+      networkPolicy: { enabled: true },
+      metrics: { podMonitor: { enabled: true } },
+    },
+    check(rendered) {
+      expect(names(rendered)).toStrictEqual(['edge'])
+      expect(rendered.pod.initContainers).toBeUndefined()
+      expect(rendered.find('Secret', 'pipeops-pipeops-agent-bus')).toBeUndefined()
+      expect(rendered.container('edge')).toMatchObject({
+        command: ['node', '--max-semi-space-size=1', '--v8-pool-size=0', '/app/edge.mjs'],
+        ports: [
+          { name: 'edge', containerPort: 8081 },
+          { name: 'console', containerPort: 8080 },
+        ],
+        readinessProbe: { httpGet: { path: '/readyz', port: 8081 } },
+        resources: { requests: { memory: '128Mi' }, limits: { memory: '512Mi' } },
+      })
+      const variables = env(rendered, 'edge')
+      expect(variables).toMatchObject({
+        EDGE_SIDECARS: 'link,proxy,console',
+        PIPEOPS_CLUSTER_NAME: 'prod',
+        PROXY_CONNECTIONS: '2',
+        PROXY_CANARY_INTERVAL_SECONDS: '10',
+        PIPEOPS_PORT: '8080',
+        HEALTH_PORT: '8081',
+      })
+      for (const name of ['BUS_URL', 'BUS_TOKEN_FILE', 'HEALTH_HOST']) {
+        expect(variables).not.toHaveProperty(name)
+      }
+      expect(mountsOf(rendered, 'edge')).toStrictEqual([saToken, '/run/secrets/pipeops'])
+      expect(rules(rendered)).toContain('list,watch nodes,pods')
+      const { ingress } = rendered.get('NetworkPolicy').spec as {
+        ingress: { ports: { port: string }[] }[]
+      }
+      expect(ingress[0]?.ports.map(({ port }) => port)).toStrictEqual(['edge', 'console'])
+      expect(rendered.get('PodMonitor').spec?.['podMetricsEndpoints']).toMatchObject([
+        { port: 'console' },
+      ])
+    },
+  },
+  {
+    name: 'what is off is off in the edge profile, too',
+    values: { profile: 'edge', console: { enabled: false }, proxy: { enabled: false } },
+    check(rendered) {
+      expect(env(rendered, 'edge')).toMatchObject({ EDGE_SIDECARS: 'link' })
+      expect(env(rendered, 'edge')).not.toHaveProperty('PROXY_CONNECTIONS')
+      expect(rendered.container('edge').ports).toStrictEqual([
+        { name: 'edge', containerPort: 8081 },
+      ])
+      expect(rendered.find('Service', 'pipeops-pipeops-agent-console')).toBeUndefined()
     },
   },
   {

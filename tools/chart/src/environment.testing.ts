@@ -37,12 +37,16 @@ export async function checkEnvironment(
   environment: Record<string, string>,
   fromElsewhere: readonly string[],
 ): Promise<void> {
-  // Loaded by path: nothing may import an app, and this only reads its schema.
-  const { Config } = (await import(join(apps, app, 'src/config.ts'))) as { Config: z.ZodObject }
+  const hosted = app === 'edge' ? (environment['EDGE_SIDECARS'] ?? '').split(',') : []
   const cluster = { KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVICE_PORT: '443' }
   readConfig(CommonConfig, environment)
-  readConfig(Config, { ...cluster, ...environment })
-  const known = new Set([...Object.keys(CommonConfig.shape), ...Object.keys(Config.shape)])
+  const known = new Set(Object.keys(CommonConfig.shape))
+  for (const each of [app, ...hosted]) {
+    // Loaded by path: nothing may import an app, and this only reads its schema.
+    const { Config } = (await import(join(apps, each, 'src/config.ts'))) as { Config: z.ZodObject }
+    readConfig(Config, { ...cluster, ...environment })
+    for (const name of Object.keys(Config.shape)) known.add(name)
+  }
   const names = [...Object.keys(environment), ...fromElsewhere]
   const unknown = names.filter((name) => !known.has(name) && !readElsewhere.has(name))
   if (unknown.length > 0) throw new Error(`${app} does not know ${unknown.join(', ')}`)

@@ -55,6 +55,13 @@ const unfit: Refusal[] = [
     'all of them are off',
   ],
   ['no bus', 'agent', { agent, nats: off }, 'nats.enabled'],
+  [
+    'more processes than the edge profile has',
+    'agent',
+    { agent, profile: 'edge', proxy: { replicas: 2 } },
+    'proxy.replicas',
+    'proxy.connections',
+  ],
   ['proxy without link', 'agent', { agent, link: off }, 'link.enabled'],
   [
     'ingress sync, whose sidecar does not exist',

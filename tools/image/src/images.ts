@@ -26,7 +26,7 @@ const kinds = {
     title: 'PipeOps agent',
     description: 'The sidecars of the agent; the command picks one: /app/<sidecar>.mjs.',
     workspaces: ['apps/link', 'apps/proxy', 'apps/console'],
-    files: ['link.mjs', 'proxy.mjs', 'console.mjs', 'doctor.mjs', 'assets/'],
+    files: ['link.mjs', 'proxy.mjs', 'console.mjs', 'edge.mjs', 'doctor.mjs', 'assets/'],
     entrypoint: ['/usr/local/bin/node'],
     command: ['/app/link.mjs'],
   },
