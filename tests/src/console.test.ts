@@ -427,6 +427,21 @@ test('a dead sidecar is missed within 15 s, named everywhere, and welcome back',
   await readyAgain()
 }, 90_000)
 
+test('a console that was killed knows cluster and heartbeats once link reports, not with the next beat', async () => {
+  const pid = system.stack.processes.get('console')?.pid as number
+  process.kill(pid, 'SIGKILL')
+  await eventually(
+    async () => {
+      const { cluster, heartbeat } = (await client.json('/api/health/detailed')) as unknown as {
+        cluster: { nodes: number | null; pods: number | null } | null
+        heartbeat: { ok: boolean | null }
+      }
+      return cluster?.nodes === 3 && cluster.pods === 9 && heartbeat.ok === true
+    },
+    { deadlineMs: 10_000, what: 'what link reports' },
+  )
+}, 30_000)
+
 test('a right that was taken away shows in the connectivity test, with what it was for', async () => {
   const role = JSON.parse(
     await system.kubectl('direct', 'get', 'clusterrole', 'pipeops-agent', '-o', 'json'),

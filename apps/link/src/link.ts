@@ -6,6 +6,7 @@ import {
   checkControlPlane,
   defaultWindows,
   getIdentity,
+  type Heartbeat,
   identityChanged,
   issueTicket,
   maxControlMessageBytes,
@@ -24,7 +25,7 @@ import { createApiCallCounter, createLinkMetrics } from './metrics.ts'
 import { runLinkSession, type LinkSession } from './session.ts'
 import { openStateStore } from './state-store.ts'
 import { createStreamCensus } from './stream-census.ts'
-import { tellBeat } from './tell-beat.ts'
+import { beatFacts, tellBeat } from './tell-beat.ts'
 
 const busIsAway = 'the pod’s bus is away, so no sidecar gets a ticket. Look at the nats container.'
 
@@ -45,7 +46,7 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
   let windows: Windows = defaultWindows
   let registered = false
   let problem = 'connecting to the control plane'
-  let beatMs: number | null = null
+  let beat: Heartbeat | undefined
   const counters = createLinkMetrics(metrics, {
     registered: () => registered,
     streamConnections: census.count,
@@ -93,10 +94,7 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
       registered,
       connected: session !== undefined,
       streamConnections: census.count(),
-      beatMs,
-      kubernetesVersion: facts.kubernetesVersion ?? null,
-      nodes: facts.nodes.count,
-      pods: facts.pods.count,
+      ...beatFacts(facts, beat),
     }
     if (!bus.connected) status.report('degraded', busIsAway, facts_)
     else if (registered && problem === '') status.report('ok', '', facts_)
@@ -191,8 +189,7 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
             tell()
           },
           onBeat(error, durationMs) {
-            beatMs = error === undefined ? Math.round(durationMs * 10) / 10 : null
-            tellBeat(bus, facts, error, durationMs)
+            beat = tellBeat(bus, facts, error, durationMs)
             problem = error === undefined ? '' : explain(error)
             void keepIdentity()
             ;(error === undefined ? counters.beats : counters.beatErrors).inc()

@@ -42,7 +42,7 @@ function showStatus(now) {
 function showCluster(cluster) {
   const facts =
     cluster === null
-      ? [['Nodes and pods', 'known with the first heartbeat']]
+      ? [['Nodes and pods', 'known with link’s first report']]
       : [
           ['Nodes', cluster.nodes],
           ['Pods', cluster.pods],

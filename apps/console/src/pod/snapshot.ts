@@ -1,5 +1,7 @@
+import type { Heartbeat } from '@agent/contracts'
+
 import type { HopView } from './path-hops.ts'
-import type { PodView } from './pod-view.ts'
+import type { PodView, SidecarView } from './pod-view.ts'
 import type { Readiness } from './readiness.ts'
 
 /** All that the dashboard shows at a glance, and `/api/health/detailed` answers. */
@@ -14,7 +16,6 @@ export function takeSnapshot(
   const proxies = pod.sidecars().filter(({ sidecar, isLost }) => sidecar === 'proxy' && !isLost)
   const total = (fact: string): number =>
     proxies.reduce((sum, { facts }) => sum + Number(facts[fact] ?? 0), 0)
-  const lastBeat = pod.beats.at(-1)
   const isLinkLive = link !== undefined && !link.isLost
   return {
     version: options.version,
@@ -32,13 +33,11 @@ export function takeSnapshot(
     hops: options.hops,
     sidecars: pod.sidecars().map(({ facts: _facts, ...view }) => view),
     heartbeat: {
-      last: lastBeat?.time ?? null,
-      ok: lastBeat?.ok ?? null,
-      durationMs: lastBeat?.durationMs ?? null,
+      ...lastBeatOf(link, pod.beats),
       lastHour: pod.beats.length,
       missedLastHour: pod.beats.filter(({ ok }) => !ok).length,
     },
-    cluster: lastBeat?.cluster ?? null,
+    cluster: clusterOf(link, pod.beats),
     streams: {
       connections: total('connections'),
       open: total('streams'),
@@ -48,6 +47,36 @@ export function takeSnapshot(
   }
 }
 
+/** What link reports again and again, so that a console that has just started knows it too; else what was heard. */
+function lastBeatOf(link: SidecarView | undefined, beats: readonly Heartbeat[]) {
+  const { beatAt, beatOk, beatMs } = link?.facts ?? {}
+  if (typeof beatAt === 'string') {
+    return { last: beatAt, ok: beatOk === true, durationMs: numberOr(beatMs) }
+  }
+  const { time = null, ok = null, durationMs = null } = beats.at(-1) ?? {}
+  return { last: time, ok, durationMs }
+}
+
+function clusterOf(
+  link: SidecarView | undefined,
+  beats: readonly Heartbeat[],
+): Heartbeat['cluster'] | null {
+  const facts = link?.facts
+  // A link that starts, or waits for its bus, has no facts yet.
+  if (facts?.['nodes'] === undefined) return beats.at(-1)?.cluster ?? null
+  return {
+    kubernetesVersion: textOr(facts['kubernetesVersion']),
+    nodes: numberOr(facts['nodes']),
+    pods: numberOr(facts['pods']),
+    cpuUsage: textOr(facts['cpuUsage']),
+    memoryUsage: textOr(facts['memoryUsage']),
+  }
+}
+
 function textOr(value: unknown): string | null {
   return typeof value === 'string' ? value : null
+}
+
+function numberOr(value: unknown): number | null {
+  return typeof value === 'number' ? value : null
 }
