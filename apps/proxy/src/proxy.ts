@@ -17,12 +17,18 @@ const ticketTimeoutMs = 12_000
 /** Larger than any batch a session sends. */
 const maxMessageBytes = 2_097_152
 const statusMs = 500
+/** How long a Service's connection may be kept for the next request, whatever the Service allows. */
+const serviceIdleMs = 8_000
 
 /** Keeps stream connections to the control plane open and serves what comes through them. */
 export async function startProxy(sidecar: Sidecar<Config>): Promise<void> {
   const { config, bus, log, metrics, scope, signal, status } = sidecar
   const api = scope.use(await openApiServer(config))
-  const services = new Agent({ pipelining: 1, connect: { timeout: 10_000 } })
+  const services = new Agent({
+    pipelining: 1,
+    keepAliveMaxTimeout: serviceIdleMs,
+    connect: { timeout: 10_000 },
+  })
   scope.defer(() => services.destroy())
   const ca =
     config.PIPEOPS_CA_FILE === undefined

@@ -53,6 +53,8 @@ async function openWithFiles(config: KubeConfig): Promise<ApiServer> {
 }
 
 const refreshMs = 30_000
+/** Longer than the canary's five seconds, which so keep one connection warm; what a burst opened beyond it ends soon. */
+const idleMs = 8_000
 
 async function openWithKubeconfig(file: string, context: string | undefined): Promise<ApiServer> {
   const kubeconfig = await readKubeconfig(file, context)
@@ -108,7 +110,7 @@ function createPool() {
         pipelining: 1,
         // As many as a connection to the control plane may have streams.
         connections: 10_000,
-        keepAliveTimeout: 15_000,
+        keepAliveTimeout: idleMs,
         keepAliveMaxTimeout: 120_000,
         maxHeaderSize: 65_536,
         connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 15_000 },
