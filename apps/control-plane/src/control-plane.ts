@@ -46,8 +46,9 @@ export async function startControlPlane(sidecar: Sidecar<Config>): Promise<void>
   const tickets = await createTickets(store)
   await createFirstAdmin(join(dir, 'admin.token'), userTokens)
 
-  const publicUrl =
+  const publicUrl = (
     config.CONTROL_PLANE_PUBLIC_URL ?? `https://localhost:${config.CONTROL_PLANE_PORT}`
+  ).replace(/\/+$/, '')
   const readTls = (): Promise<ServingTls> => servingTls(config, publicUrl)
   const tls = await readTls()
   const staticTokens = scope.use(await followTokenFile(config.CONTROL_PLANE_TOKENS_FILE, log))

@@ -1,15 +1,25 @@
 import { paths } from '@agent/contracts'
 
+/** Where users reach a cluster's API server. */
+export function kubectlUrl(publicUrl: string, cluster: string): string {
+  return `${publicUrl}${paths.kubectlPrefix}${cluster}/proxy`
+}
+
+/** What we write of a kubeconfig. */
+export type Kubeconfig = {
+  clusters: [{ name: string; cluster: { server: string; 'certificate-authority-data'?: string } }]
+  users: [{ name: string; user: { token?: string } }]
+} & Record<'apiVersion' | 'kind' | 'current-context' | 'contexts', unknown>
+
 /** A kubeconfig (JSON, which is YAML too) for one user and one cluster behind this control plane. */
 export function createKubeconfig(options: {
-  publicUrl: string
+  server: string
   ca: string | undefined
   cluster: string
   user: string
   token: string | undefined
-}): object {
-  const { publicUrl, ca, cluster, user, token } = options
-  const server = `${publicUrl}${paths.kubectlPrefix}${cluster}/proxy`
+}): Kubeconfig {
+  const { server, ca, cluster, user, token } = options
   return {
     apiVersion: 'v1',
     kind: 'Config',

@@ -10,7 +10,7 @@ import type { Bucket } from '../store/store.ts'
 import type { StreamConnections } from '../stream-connections.ts'
 import { createSecret, createTokenId, hashSecret } from '../users/secrets.ts'
 import { mayUse, operatorsGroup } from '../users/users.ts'
-import { createKubeconfig } from './kubeconfig.ts'
+import { createKubeconfig, kubectlUrl } from './kubeconfig.ts'
 
 const Identity = z
   .string()
@@ -108,9 +108,9 @@ function addClusters(api: Hono<Env>, deps: RestDeps): void {
     const access = c.get('access')
     const { name } = find(access, c.req.param('name'))
     const { publicUrl, ca } = deps
-    return c.json(
-      createKubeconfig({ publicUrl, ca, cluster: name, user: access.user.name, token: undefined }),
-    )
+    const server = kubectlUrl(publicUrl, name)
+    const { name: user } = access.user
+    return c.json(createKubeconfig({ server, ca, cluster: name, user, token: undefined }))
   })
   api.delete('/clusters/:name', async (c) => {
     assertOperator(c.get('access'))

@@ -1,7 +1,7 @@
 import { AgentError } from '@agent/contracts'
 import { Command, Option } from 'commander'
 
-import { createKubeconfig } from '../api/kubeconfig.ts'
+import { createKubeconfig, type Kubeconfig } from '../api/kubeconfig.ts'
 import { replaceFile } from '../replace-file.ts'
 import { type Client, createClient } from './client.ts'
 
@@ -84,8 +84,7 @@ export async function runCtl(argv: string[]): Promise<void> {
     .requiredOption('--cluster <name>', 'the cluster')
     .option('--out <file>', 'write it here (0600) instead of printing it')
     .action(async function (this: Command) {
-      const globals = this.optsWithGlobals<Global>()
-      await printKubeconfig(globals, await createClient(globals), this.opts())
+      await printKubeconfig(await createClient(this.optsWithGlobals<Global>()), this.opts())
     })
 
   try {
@@ -110,15 +109,17 @@ function createToken(client: Client, options: UserOptions): Promise<unknown> {
 }
 
 async function printKubeconfig(
-  { url }: Global,
   client: Client,
   options: UserOptions & { cluster: string; out?: string },
 ): Promise<void> {
-  await client.call('GET', `/api/v1/clusters/${encodeURIComponent(options.cluster)}`)
+  // The control plane knows where users reach it; what we were told may be true beside it only.
+  const path = `/api/v1/clusters/${encodeURIComponent(options.cluster)}/kubeconfig`
+  const { clusters } = (await client.call('GET', path)) as Kubeconfig
+  const { server, 'certificate-authority-data': ca } = clusters[0].cluster
   const { token } = (await createToken(client, options)) as { token: string }
   const kubeconfig = createKubeconfig({
-    publicUrl: url.replace(/\/$/, ''),
-    ca: client.ca,
+    server,
+    ca: ca === undefined ? client.ca : Buffer.from(ca, 'base64').toString(),
     cluster: options.cluster,
     user: options.user,
     token,
