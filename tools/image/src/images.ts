@@ -26,7 +26,10 @@ const kinds = {
     title: 'PipeOps agent',
     description: 'The sidecars of the agent; the command picks one: /app/<sidecar>.mjs.',
     workspaces: ['apps/link', 'apps/proxy', 'apps/console'],
-    files: ['link.mjs', 'proxy.mjs', 'console.mjs', 'edge.mjs', 'doctor.mjs', 'assets/'],
+    files: [
+      ...['link.mjs', 'proxy.mjs', 'console.mjs', 'edge.mjs', 'doctor.mjs', 'client-node.mjs'],
+      'assets/',
+    ],
     entrypoint: ['/usr/local/bin/node'],
     command: ['/app/link.mjs'],
   },
@@ -149,11 +152,11 @@ async function readNats(progress: Progress): Promise<{ entry: TarEntry; part: Pa
   }
 }
 
-/** Bundles and folders of them, as entries below /app; source maps stay outside. */
+/** Bundles with the licences of what is in them, and folders, as entries below /app; source maps stay outside. */
 async function readBundles(dir: string, names: readonly string[]): Promise<TarEntry[]> {
   const entries: TarEntry[] = []
   for (const name of names) {
-    const inside = name.endsWith('/') ? await readdir(join(dir, name)) : ['']
+    const inside = name.endsWith('/') ? await readdir(join(dir, name)) : ['', '.LEGAL.txt']
     for (const file of inside) {
       const path = `${name}${file}`
       entries.push({ path: `app/${path}`, data: await readFile(join(dir, path)) })
