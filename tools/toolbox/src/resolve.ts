@@ -17,7 +17,12 @@ export type ResolveOptions = {
   progress?: Progress
   signal?: AbortSignal
   environment?: Record<string, string | undefined>
+  /** Of a program that is only packed, not run: where it is not this machine's, only the cache and a build can help. */
+  arch?: Architecture
 }
+
+/** As Node calls it. */
+export type Architecture = 'x64' | 'arm64'
 
 /** Where built programs are kept between runs. */
 export function cacheDir(environment: Record<string, string | undefined> = process.env): string {
@@ -30,23 +35,15 @@ export function cacheDir(environment: Record<string, string | undefined> = proce
  * built from source into the cache. Throws an error that says what was tried and what to do.
  */
 export async function resolveTool(name: string, options: ResolveOptions = {}): Promise<string> {
-  const { environment = process.env, progress = () => {}, signal } = options
+  const { environment = process.env, progress = () => {}, signal, arch = process.arch } = options
   const program = programs.get(name)
   if (program === undefined) throw new Error(`the toolbox does not know the program ${name}`)
 
-  const variable = overrideName(name)
-  const override = environment[variable]
-  if (override !== undefined) {
-    if (await isExecutable(override)) return override
-    throw new Error(`${variable}: ${override} is not an executable file`)
-  }
-  for (const dir of (environment['PATH'] ?? '').split(delimiter)) {
-    const candidate = join(dir, name)
-    if ((await isExecutable(candidate)) && (await matches(program, candidate))) return candidate
-  }
+  const installed = arch === process.arch ? await findInstalled(program, environment) : undefined
+  if (installed !== undefined) return installed
   const folder = join(
     cacheDir(environment),
-    `${name}-${program.version}-${process.platform}-${process.arch}`,
+    `${name}-${program.version}-${process.platform}-${arch}`,
   )
   const cached = join(folder, name)
   if (await isExecutable(cached)) return cached
@@ -62,11 +59,16 @@ export async function resolveTool(name: string, options: ResolveOptions = {}): P
         workDir: cacheDir(environment),
         progress,
         signal,
-        environment,
+        environment: arch === process.arch ? environment : { ...environment, GOARCH: goArch(arch) },
       })
       return cached
     },
   )
+}
+
+/** What is built where nothing fitting is found. */
+export function toolVersion(name: string): string | undefined {
+  return programs.get(name)?.version
 }
 
 /** Several programs; builds run one after the other, because each uses all cores. */
@@ -77,6 +79,27 @@ export async function resolveTools<Name extends string>(
   const paths: [string, string][] = []
   for (const name of names) paths.push([name, await resolveTool(name, options)])
   return Object.fromEntries(paths) as Record<Name, string>
+}
+
+async function findInstalled(
+  program: Program,
+  environment: Record<string, string | undefined>,
+): Promise<string | undefined> {
+  const variable = overrideName(program.name)
+  const override = environment[variable]
+  if (override !== undefined) {
+    if (await isExecutable(override)) return override
+    throw new Error(`${variable}: ${override} is not an executable file`)
+  }
+  for (const dir of (environment['PATH'] ?? '').split(delimiter)) {
+    const candidate = join(dir, program.name)
+    if ((await isExecutable(candidate)) && (await matches(program, candidate))) return candidate
+  }
+  return undefined
+}
+
+function goArch(arch: string): string {
+  return arch === 'x64' ? 'amd64' : arch
 }
 
 /** `kube-apiserver` → `TOOLBOX_KUBE_APISERVER`. */
