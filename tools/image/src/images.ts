@@ -1,17 +1,15 @@
-import { execFile } from 'node:child_process'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 
 import { bundleAll, readRevision, root } from '@agent/bundle'
-import { type Progress, resolveTool } from '@agent/toolbox'
+import type { Progress } from '@agent/toolbox'
 
-import { readNodeFiles, rootFiles } from './node-files.ts'
-import { createImage, createLayer, type Image, type Layer } from './oci.ts'
-import { createSbom, type Part } from './sbom.ts'
+import { type ImageArch, machineArch } from './architecture.ts'
+import { createImage, createLayer, type Image } from './oci.ts'
+import { createSbom } from './sbom.ts'
+import { createNatsLayer, createNodeLayer, type SystemLayer } from './system-layers.ts'
 import type { TarEntry } from './tar.ts'
 
-const run = promisify(execFile)
 const source = 'https://github.com/PipeOpsHQ/pipeops-k8-agent'
 
 /** Set in every image: one arena of malloc's, and a small young generation (docs/adr/0006). */
@@ -52,37 +50,42 @@ const kinds = {
 } as const
 export type ImageKind = keyof typeof kinds
 
-/** Builds the images for this machine's architecture: no daemon, no registry. `bundleDir` is filled with bundles. */
-export async function buildImages(options: {
+export type BuildOptions = {
+  /** Is filled with bundles, the same for every architecture. */
   bundleDir: string
   /** Before the kind, as `localhost/pipeops-`. */
   prefix: string
   tag: string
+  /** This machine's by default. */
+  arch?: ImageArch
   progress?: Progress
-}): Promise<Record<ImageKind, Image>> {
-  const { bundleDir, prefix, tag, progress = () => {} } = options
-  const { version, commit, created } = await readSources()
-  const nats = await readNats(progress)
+}
+
+/** Builds the images: no daemon, no registry of images. */
+export async function buildImages(options: BuildOptions): Promise<Record<ImageKind, Image>> {
+  const { bundleDir, progress = () => {} } = options
   progress('bundling …')
   await rm(bundleDir, { recursive: true, force: true })
   await bundleAll(progress, bundleDir)
-  progress('packing images …')
-  const nodeFiles = await readNodeFiles(root)
-  const { stdout } = await run(join(root, 'node_modules/.bin/node'), ['--version'])
-  const nodeParts = nodeFiles.map(({ path, data }, index): Part =>
-    index === 0
-      ? { name: path, version: stdout.trim().slice(1), data, type: 'application' }
-      : { name: path, data, type: 'file' },
-  )
-  const base = await createLayer([...rootFiles, ...nodeFiles])
-  const natsLayer = await createLayer([nats.entry])
+  return packImages(options)
+}
 
-  async function build(kind: ImageKind, below: Layer[], parts: Part[]): Promise<Image> {
+/** As `buildImages`, from bundles that are there. */
+export async function packImages(options: BuildOptions): Promise<Record<ImageKind, Image>> {
+  const { bundleDir, prefix, tag, arch = machineArch, progress = () => {} } = options
+  const { version, commit, created } = await readSources()
+  progress(`packing images for ${arch} …`)
+  const [nats, node] = await Promise.all([
+    createNatsLayer(arch, progress),
+    createNodeLayer(arch, progress),
+  ])
+
+  async function pack(kind: ImageKind, below: SystemLayer[]): Promise<Image> {
     const { title, description, workspaces, files, entrypoint, command } = kinds[kind]
     const sbom = await createSbom({
       root,
       apps: [...workspaces],
-      parts,
+      parts: below.flatMap(({ parts }) => parts),
       name: `pipeops-${kind}`,
       version,
       created,
@@ -93,7 +96,8 @@ export async function buildImages(options: {
     ])
     return createImage({
       name: `${prefix}${kind}:${tag}`,
-      layers: [...below, layer],
+      arch,
+      layers: [...below.map((each) => each.layer), layer],
       created,
       config: {
         User: '1000:1000',
@@ -115,9 +119,9 @@ export async function buildImages(options: {
   }
 
   return {
-    agent: await build('agent', [base], nodeParts),
-    'control-plane': await build('control-plane', [base, natsLayer], [...nodeParts, nats.part]),
-    nats: await build('nats', [natsLayer], [nats.part]),
+    agent: await pack('agent', [node]),
+    'control-plane': await pack('control-plane', [node, nats]),
+    nats: await pack('nats', [nats]),
   }
 }
 
@@ -138,18 +142,6 @@ async function readSources(): Promise<{ version: string; commit: string; created
   // Without git: the oldest time that a tar archive can tell.
   const { commit = 'unknown', date = '1970-01-01T00:00:00Z' } = (await readRevision(root)) ?? {}
   return { version, commit, created: date }
-}
-
-async function readNats(progress: Progress): Promise<{ entry: TarEntry; part: Part }> {
-  const program = await resolveTool('nats-server', { progress })
-  const { stdout } = await run(program, ['--version'])
-  const version = /v(\d\S*)/.exec(stdout)?.[1] ?? 'unknown'
-  const data = await readFile(program)
-  const path = 'usr/local/bin/nats-server'
-  return {
-    entry: { path, mode: 0o755, data },
-    part: { name: path, version, data, type: 'application' },
-  }
 }
 
 /** Bundles with the licences of what is in them, and folders, as entries below /app; source maps stay outside. */

@@ -8,10 +8,10 @@ import type { TarEntry } from './tar.ts'
 const run = promisify(execFile)
 
 /** Before glibc 2.34 names were resolved by libraries that nothing links: they are opened by name. */
-const opened = /^lib(nss_(dns|files)|resolv)\.so\.2$/
+export const openedByName = /^lib(nss_(dns|files)|resolv)\.so\.2$/
 
 /** A file in the image that is neither ours nor an npm package. */
-export type SystemFile = TarEntry & { data: Buffer; mode: number }
+export type SystemFile = TarEntry & { data: Buffer; mode: number; version?: string }
 
 /** The pinned Node binary, its loader and the shared libraries that the loader would find on this machine. */
 export async function readNodeFiles(root: string): Promise<SystemFile[]> {
@@ -29,10 +29,13 @@ export async function readNodeFiles(root: string): Promise<SystemFile[]> {
   const loader = found.find((path) => basename(path).startsWith('ld-linux')) as string
   const libc = found.find((path) => basename(path) === 'libc.so.6') as string
   const beside = await readdir(dirname(libc))
-  const more = beside.filter((name) => opened.test(name)).map((name) => join(dirname(libc), name))
+  const more = beside
+    .filter((name) => openedByName.test(name))
+    .map((name) => join(dirname(libc), name))
+  const version = await run(program, ['--version'])
   const libraries = [...found.filter((path) => path !== loader), ...more]
   return [
-    await file(program, 'usr/local/bin/node'),
+    { ...(await file(program, 'usr/local/bin/node')), version: version.stdout.trim().slice(1) },
     // Where the binary itself says that it is.
     await file(loader, loader.slice(1)),
     ...(await Promise.all(libraries.map((path) => file(path, `usr/lib/${basename(path)}`)))),

@@ -1,3 +1,4 @@
+export { withLock } from './lock.ts'
 export { type OwnerLock, takeOwnerLock } from './owner-lock.ts'
 export { findLiving, identify } from './process-identity.ts'
 export { kubernetesVersion } from './programs.ts'
