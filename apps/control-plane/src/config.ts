@@ -43,7 +43,7 @@ export const Config = z.object({
     .min(0)
     .max(60)
     .default(15)
-    .describe('How long a request waits for an agent that is away.'),
+    .describe('How long a request waits for an agent that went, or came, less than a minute ago.'),
   CONTROL_PLANE_HEARTBEAT_SECONDS: z.coerce
     .number()
     .min(5)

@@ -163,6 +163,24 @@ test('a user whose line leaves the static file loses what is under way, and nobo
   bob.destroy()
 })
 
+test('an agent without stream connections is told apart from one that is away', async () => {
+  await using plane = await startTestControlPlane({ CONTROL_PLANE_WAIT_SECONDS: '0.2' })
+  const session = await plane.connectAgent('east', answerWith(200))
+  const answer = async (): Promise<string> => {
+    const client = await plane.openSocket()
+    ask(plane, client)
+    const [bytes] = (await once(client, 'data')) as [Buffer]
+    client.destroy()
+    return bytes.toString()
+  }
+  session.close(new AgentError('connection-lost', 'gone'))
+  const noStreams = /^HTTP\/1.1 503 .*retry-after: 1\r.*connected but has no stream connection/is
+  await eventually(async () => noStreams.test(await answer()), {
+    deadlineMs: 5_000,
+    what: 'an answer that says what is missing',
+  })
+})
+
 test('a user revoked while waiting for an agent hears why', async () => {
   await using plane = await startTestControlPlane()
   const session = await plane.connectAgent('east', answerWith(200))

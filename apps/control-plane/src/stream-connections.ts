@@ -16,14 +16,20 @@ import { WebSocketServer } from 'ws'
 import type { TicketClaims } from './ports.ts'
 
 const maxMessageBytes = 2_097_152
+/** An end longer ago than this is forgotten: nobody asks for it any more. */
+const rememberedMs = 300_000
 
 type Connection = { session: Session; claims: TicketClaims; since: string }
 
 /** The agents' stream connections: what requests travel on. */
 export type StreamConnections = {
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, claims: TicketClaims): void
-  /** The connection with the fewest streams of a cluster; waits up to `waitMs`, then throws `cluster-offline`, or the signal's reason. */
-  pick(clusterId: string, waitMs: number, signal: AbortSignal): Promise<Session>
+  /** The connection with the fewest streams of a cluster; undefined where it has none. */
+  pick(clusterId: string): Session | undefined
+  /** The same once there is one, undefined after `waitMs`; throws `draining`, or the signal's reason. */
+  waitForOne(clusterId: string, waitMs: number, signal: AbortSignal): Promise<Session | undefined>
+  /** For how long a cluster has been without any, in milliseconds, at most since we started. */
+  missingMs(clusterId: string): number
   list(clusterId: string): { since: string; stats: SessionStats }[]
   readonly count: number
   /** Asks agents to take their streams elsewhere; from now on `pick` throws `draining`. */
@@ -41,6 +47,8 @@ export function createStreamConnections(log: Logger): StreamConnections {
   })
   const live = new Map<string, Set<Connection>>()
   const waiting = new Map<string, Set<() => void>>()
+  const startedAt = performance.now()
+  const goneAt = new Map<string, number>()
   let turn = 0
   let isDraining = false
 
@@ -53,6 +61,12 @@ export function createStreamConnections(log: Logger): StreamConnections {
     const fewest = Math.min(...sessions.map(({ stats }) => stats.streams))
     const best = sessions.filter(({ stats }) => stats.streams === fewest)
     return best[turn++ % best.length]
+  }
+
+  function rememberEnd(clusterId: string): void {
+    const now = performance.now()
+    for (const [id, at] of goneAt) if (now - at > rememberedMs) goneAt.delete(id)
+    goneAt.set(clusterId, now)
   }
 
   function all(): Connection[] {
@@ -76,7 +90,10 @@ export function createStreamConnections(log: Logger): StreamConnections {
         for (const wake of waiting.get(clusterId) ?? []) wake()
         void closed.then((reason) => {
           set.delete(connection)
-          if (set.size === 0) live.delete(clusterId)
+          if (set.size === 0) {
+            live.delete(clusterId)
+            rememberEnd(clusterId)
+          }
           const { code, message } = reason
           log.info(
             { clusterId, connections: set.size, code, reason: message },
@@ -85,27 +102,23 @@ export function createStreamConnections(log: Logger): StreamConnections {
         })
       })
     },
-    async pick(clusterId, waitMs, signal) {
-      const session = usable(clusterId)
-      if (session !== undefined) return session
+    pick: usable,
+    async waitForOne(clusterId, waitMs, signal) {
       const deadline = performance.now() + waitMs
-      const wakers = waiting.get(clusterId) ?? new Set()
-      waiting.set(clusterId, wakers)
       for (;;) {
         if (isDraining) throw new AgentError('draining', 'the control plane stops')
         const leftMs = deadline - performance.now()
-        if (leftMs <= 0)
-          throw new AgentError('cluster-offline', 'the cluster’s agent is not connected', {
-            retryAfterMs: 5_000,
-          })
+        if (leftMs <= 0) return undefined
+        const wakers = waiting.get(clusterId) ?? new Set()
+        waiting.set(clusterId, wakers)
         await woken(wakers, leftMs, signal)
         if (wakers.size === 0 && waiting.get(clusterId) === wakers) waiting.delete(clusterId)
         signal.throwIfAborted()
         const found = usable(clusterId)
         if (found !== undefined) return found
-        waiting.set(clusterId, wakers)
       }
     },
+    missingMs: (clusterId) => performance.now() - (goneAt.get(clusterId) ?? startedAt),
     list: (clusterId) =>
       [...(live.get(clusterId) ?? [])].map(({ session, since }) => ({
         since,

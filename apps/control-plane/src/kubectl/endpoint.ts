@@ -2,6 +2,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import { AgentError, type ConsoleOpen, type KubeOpen } from '@agent/contracts'
+import type { Session } from '@agent/streams'
 
 import type { Clusters } from '../clusters.ts'
 import { endSocket } from '../end-socket.ts'
@@ -10,6 +11,7 @@ import type { ControlPlaneMetrics } from '../metrics.ts'
 import type { Access, Users } from '../ports.ts'
 import type { StreamConnections } from '../stream-connections.ts'
 import { mayUse } from '../users/users.ts'
+import { type Absence, absenceError, isBrief } from './absence.ts'
 import { bearerProtocolOf, withoutCookie, withoutIdentity } from './client-headers.ts'
 import { consoleAnswerHeaders } from './console-answer.ts'
 import { type ClusterPath, parseClusterPath } from './path.ts'
@@ -34,7 +36,7 @@ export type KubectlDeps = {
   clusters: Clusters
   connections: StreamConnections
   metrics: ControlPlaneMetrics
-  /** How long a request waits for an agent that is away. */
+  /** How long a request waits for an agent that is briefly away. */
   waitMs: number
   /** How long a client may take nothing of a complete answer before it counts as gone. */
   unreadMs?: number
@@ -176,9 +178,7 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
     async function attempt(): Promise<void> {
       tries++
       endStream = endWait
-      const waitMs = Math.max(0, deadline - performance.now())
-      const session = await connections.pick(clusterId, waitMs, gone.signal)
-      gone.signal.throwIfAborted()
+      const session = connections.pick(clusterId) ?? (await waitForOne())
       const stream = relay(session, open, client, {
         onLost(error) {
           const isFault = error.code === 'connection-lost' || error.code === 'draining'
@@ -199,7 +199,21 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
         stream.handler.onReset(error)
       }
     }
+    async function waitForOne(): Promise<Session> {
+      const waitMs = isBrief(absenceOf(clusterId)) ? deadline - performance.now() : 0
+      const session = await connections.waitForOne(clusterId, waitMs, gone.signal)
+      gone.signal.throwIfAborted()
+      if (session === undefined) throw absenceError(absenceOf(clusterId))
+      return session
+    }
     begin()
+  }
+
+  function absenceOf(clusterId: string): Absence {
+    return {
+      presence: clusters.presence(clusterId),
+      missingMs: connections.missingMs(clusterId),
+    }
   }
 
   function endAll(which: (access: Access) => boolean, error: (access: Access) => AgentError): void {

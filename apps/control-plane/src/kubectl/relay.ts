@@ -84,7 +84,7 @@ export function relay(
 
   function fail(error: AgentError): void {
     detach()
-    sendStatus(response, error)
+    sendStatus(response, error, true)
     events.onOver(error)
   }
 
