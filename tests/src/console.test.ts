@@ -127,7 +127,7 @@ test('a token of the cluster opens the console to whom RBAC allows it, and to no
   }
 })
 
-test('who loses the right to the console is out within 45 s', async () => {
+test('who loses the right to the console is out within 15 s', async () => {
   const make = (...args: string[]): Promise<string> => system.kubectl('direct', ...args)
   const token = (await make('create', 'token', 'may', '-n', 'shop')).trim()
   const headers = { authorization: `Bearer ${token}` }
@@ -135,8 +135,8 @@ test('who loses the right to the console is out within 45 s', async () => {
     (await fetch(`${client.url}/api/health/detailed`, { headers })).status
   expect(await status()).toBe(200)
   await make('delete', 'clusterrolebinding', 'console-reader')
-  await eventually(async () => (await status()) === 403, { deadlineMs: 45_000, what: 'a refusal' })
-}, 60_000)
+  await eventually(async () => (await status()) === 403, { deadlineMs: 15_000, what: 'a refusal' })
+})
 
 test('all documented metrics are there in one scrape, labelled by sidecar, and move', async () => {
   const before = await Promise.all([

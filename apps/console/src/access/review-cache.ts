@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-const allowedMs = 30_000
+const allowedMs = 10_000
 const refusedMs = 5_000
 const standInMs = 600_000
 const maxEntries = 1_000
@@ -9,7 +9,8 @@ type Review = { allowed: boolean }
 type Entry = { review: Promise<Review>; untilMs: number; standsInUntilMs: number }
 
 /**
- * Remembers reviews for a short while, by a digest of the question: yes for thirty seconds, no for five. Questions under
+ * Remembers reviews for a short while, by a digest of the question: yes for ten seconds (as Kubernetes' own
+ * servers do), no for five. Questions under
  * way are shared. Where nobody can be asked the last yes stands in for ten minutes: a console that shuts out its readers
  * once the API server is away could not tell them so.
  */
