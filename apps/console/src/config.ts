@@ -26,7 +26,9 @@ export const Config = z.object({
   CONSOLE_TOKEN_FILE: z
     .string()
     .optional()
-    .describe('File with a token that opens the console, besides the cluster’s own tokens.'),
+    .describe(
+      'File with a token that opens the console, besides the cluster’s own tokens; read again when it changes.',
+    ),
   CONSOLE_MAX_CONNECTIONS: z.coerce
     .number()
     .int()

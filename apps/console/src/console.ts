@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 
 import { consoleAddress } from '@agent/contracts'
-import { build, every, readSecret, type Sidecar } from '@agent/sidecar'
+import { build, every, type Sidecar } from '@agent/sidecar'
 
 import { createGate } from './access/gate.ts'
+import { openTokenFile } from './access/token-file.ts'
 import type { Config } from './config.ts'
 import { createConnectivityTest } from './doctor/connectivity.ts'
 import { readAssets } from './http/assets.ts'
@@ -25,10 +26,7 @@ const busTimeoutMs = 2_000
 /** Serves the diagnostics console: all it knows it learned from the bus. */
 export async function startConsole(sidecar: Sidecar<Config>): Promise<void> {
   const { config, bus, log, metrics, scope, signal, status } = sidecar
-  const token =
-    config.CONSOLE_TOKEN_FILE === undefined
-      ? undefined
-      : await readSecret('CONSOLE_TOKEN_FILE', config.CONSOLE_TOKEN_FILE)
+  const token = await openTokenFile(config.CONSOLE_TOKEN_FILE, log)
   const secret = randomBytes(32).toString('base64url')
   const pod = scope.use(watchPod(bus))
   const logs = scope.use(createLogFeed(bus))

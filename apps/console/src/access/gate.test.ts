@@ -22,7 +22,7 @@ function start(options: { isOpen?: boolean } = {}) {
   const gate = createGate({
     bus: bus as never,
     isOpen: options.isOpen ?? false,
-    token: own,
+    token: async () => own,
     secret,
   })
   const admit = (headers: RequestHeaders, method = 'GET'): Promise<string> =>

@@ -6,6 +6,7 @@ import { isSameOrigin, readSessionCookie } from '@agent/weblogin'
 
 import { createBudget } from './budget.ts'
 import { createReviewCache } from './review-cache.ts'
+import type { OwnToken } from './token-file.ts'
 
 export const cookieName = 'pipeops_console'
 const reviewMs = 5_000
@@ -25,8 +26,7 @@ export type Gate = {
 export type GateOptions = {
   bus: Pick<Bus, 'request'>
   isOpen: boolean
-  /** The console's own token; undefined when none is set. */
-  token: string | undefined
+  token: OwnToken
   /** By which requests through the tunnel are known. */
   secret: string
   now?: () => number
@@ -73,7 +73,8 @@ export function createGate(options: GateOptions): Gate {
       if (bearer === undefined) {
         throw new AgentError('unauthenticated', 'the request carries no token', { hop: 'client' })
       }
-      if (token !== undefined && isEqual(bearer, token)) return tokenUser
+      const own = await token()
+      if (own !== undefined && isEqual(bearer, own)) return tokenUser
       return review({ token: bearer }, verb)
     },
   }
