@@ -21,8 +21,8 @@ export type ConsoleClient = {
     enough: (events: ReadEvent[]) => boolean,
     headers?: Record<string, string>,
   ): Promise<ReadEvent[]>
-  /** A WebSocket at /ws, open. */
-  socket(): Promise<WebSocket>
+  /** A WebSocket at /ws, open; with another token where one is given. */
+  socket(token?: string): Promise<WebSocket>
   /** A client that asks for live events over bare TCP and never reads. */
   deafReader(): Promise<Disposable>
 }
@@ -53,9 +53,9 @@ export async function openConsole({ stack }: System): Promise<ConsoleClient> {
       }
       return events
     },
-    async socket() {
+    async socket(given = token) {
       const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, {
-        headers: { authorization },
+        headers: { authorization: `Bearer ${given}` },
       })
       await new Promise((resolve, reject) => {
         socket.once('open', resolve)

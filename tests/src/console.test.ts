@@ -290,10 +290,20 @@ test('a hundred readers of each kind are served, the next is refused, the deaf o
     const pid = system.stack.processes.get('console')?.pid
     return Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024
   }
+  const make = (...args: string[]): Promise<string> => system.kubectl('direct', ...args)
+  await make('create', 'serviceaccount', 'other', '-n', 'shop')
+  const binding = ['--clusterrole=console-reader', '--serviceaccount=shop:other']
+  await make('create', 'clusterrolebinding', 'other-console-reader', ...binding)
+  const other = (await make('create', 'token', 'other', '-n', 'shop')).trim()
   const before = await memory()
   await using scope = new AsyncDisposableStack()
-  const sockets: WebSocket[] = await Promise.all(Array.from({ length: 100 }, () => client.socket()))
+  const open = (token: string): Promise<WebSocket[]> =>
+    Promise.all(Array.from({ length: 50 }, () => client.socket(token)))
+  const sockets = await open(client.token)
   scope.defer(() => sockets.forEach((socket) => socket.terminate()))
+  // One user cannot take all places.
+  await expect(client.socket()).rejects.toThrow('503')
+  sockets.push(...(await open(other)))
   for (const [index, socket] of sockets.entries()) {
     socket.send('{"type":"subscribe"}')
     if (index % 2 === 0) socket.pause()
@@ -304,7 +314,7 @@ test('a hundred readers of each kind are served, the next is refused, the deaf o
   const readers = await Promise.all(
     Array.from({ length: 50 }, () =>
       fetch(`${client.url}/api/realtime/events?status=true`, {
-        headers: { authorization: `Bearer ${client.token}` },
+        headers: { authorization: `Bearer ${other}` },
         signal: abort.signal,
       }),
     ),

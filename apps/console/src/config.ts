@@ -35,7 +35,9 @@ export const Config = z.object({
     .min(1)
     .max(10_000)
     .default(100)
-    .describe('WebSocket connections at once, and as many SSE connections.'),
+    .describe(
+      'WebSocket connections at once, and as many SSE connections; half of them at most for one user.',
+    ),
   CONSOLE_IDLE_SECONDS: z.coerce
     .number()
     .min(1)

@@ -11,7 +11,8 @@ import type { OwnToken } from './token-file.ts'
 export const cookieName = 'pipeops_console'
 const reviewMs = 5_000
 const unknownTokensPerSecond = 20
-const anybody: StreamUser = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
+/** Who comes in where no token is asked for. */
+export const anybody: StreamUser = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
 /** Whom the console's own token stands for at the API server. */
 const tokenUser: StreamUser = { name: 'pipeops:console', groups: ['pipeops:console'] }
 

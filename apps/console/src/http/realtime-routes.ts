@@ -1,5 +1,5 @@
 import { AgentError } from '@agent/contracts'
-import type { Hono } from 'hono'
+import type { Context, Hono } from 'hono'
 
 import type { ConsoleDeps, ConsoleEnv } from './deps.ts'
 import { follow } from './follow.ts'
@@ -19,7 +19,7 @@ export function addRealtimeRoutes(app: Hono<ConsoleEnv>, deps: ConsoleDeps): voi
     const header = Number(c.req.header('last-event-id') ?? Number.NaN)
     const from =
       query.lastEventId ?? (Number.isSafeInteger(header) && header >= 0 ? header : undefined)
-    const place = enter(deps, c.req.method)
+    const place = enter(deps, c)
     const admit = c.get('admit')
     return serveEvents(c, { idleMs, place, stopping, admit }, async (stream) => {
       await stream.send({ event: 'hello', data: { lastEventId: deps.pod.events.lastId } })
@@ -33,7 +33,7 @@ export function addRealtimeRoutes(app: Hono<ConsoleEnv>, deps: ConsoleDeps): voi
 
   app.get('/api/realtime/logs', async (c) => {
     const query = parseQuery(c, LogsQuery)
-    const place = enter(deps, c.req.method)
+    const place = enter(deps, c)
     const admit = c.get('admit')
     try {
       const send =
@@ -48,11 +48,11 @@ export function addRealtimeRoutes(app: Hono<ConsoleEnv>, deps: ConsoleDeps): voi
   })
 }
 
-function enter({ config, limits }: ConsoleDeps, method: string): Disposable {
-  if (method !== 'GET') {
+function enter({ config, limits }: ConsoleDeps, c: Context<ConsoleEnv>): Disposable {
+  if (c.req.method !== 'GET') {
     throw new AgentError('bad-request', 'a stream of events has no head of its own: ask with GET')
   }
-  if (config.PIPEOPS_ENABLE_SSE) return limits.sse.enter()
+  if (config.PIPEOPS_ENABLE_SSE) return limits.sse.enter(c.get('user'))
   throw new AgentError('not-found', 'server-sent events are turned off (PIPEOPS_ENABLE_SSE)', {
     hop: 'service',
   })

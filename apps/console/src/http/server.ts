@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-import { AgentError } from '@agent/contracts'
+import { AgentError, type StreamUser } from '@agent/contracts'
 import { getRequestListener } from '@hono/node-server'
 
 import { createApp } from './app.ts'
@@ -28,13 +28,13 @@ export async function serveConsole(deps: ConsoleDeps): Promise<AsyncDisposable &
   )
   server.on('upgrade', (request, socket: Duplex, head) => {
     socket.on('error', () => {})
-    const admit = (): Promise<unknown> => deps.gate.admit(request.headers, 'GET')
+    const admit = (): Promise<StreamUser> => deps.gate.admit(request.headers, 'GET')
     admit()
-      .then(() => {
+      .then((user) => {
         if ((request.url ?? '').split('?', 1)[0] !== '/ws') {
           throw new AgentError('not-found', 'nothing here can be upgraded', { hop: 'service' })
         }
-        live.accept(request, socket, { head, admit })
+        live.accept(request, socket, { head, user, admit })
       })
       .catch((cause: unknown) => refuse(socket, AgentError.from(cause, 'service')))
   })

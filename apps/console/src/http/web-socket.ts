@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-import { AgentError } from '@agent/contracts'
+import { AgentError, type StreamUser } from '@agent/contracts'
 import { type WebSocket, WebSocketServer } from 'ws'
 import * as z from 'zod'
 
@@ -31,11 +31,11 @@ const Ask = z.discriminatedUnion('type', [
 
 /** The live connection at `/ws`: questions and subscriptions, answered as `{type, timestamp, data}`. */
 export type LiveSocket = AsyncDisposable & {
-  /** Takes the upgrade, or throws why not; `admit` is asked again now and then. */
+  /** Takes the user's upgrade, or throws why not; `admit` is asked again now and then. */
   accept(
     request: IncomingMessage,
     socket: Duplex,
-    options: { head: Buffer; admit: () => Promise<unknown> },
+    options: { head: Buffer; user: StreamUser; admit: () => Promise<unknown> },
   ): void
 }
 
@@ -47,13 +47,13 @@ export function createLiveSocket(deps: ConsoleDeps): LiveSocket {
     perMessageDeflate: false,
   })
   return {
-    accept(request, socket, { head, admit }) {
+    accept(request, socket, { head, user, admit }) {
       if (!deps.config.PIPEOPS_ENABLE_WEBSOCKET) {
         throw new AgentError('not-found', 'WebSocket is turned off (PIPEOPS_ENABLE_WEBSOCKET)')
       }
       // It left while the gate was asked: its close came before anybody could give the place back.
       if (socket.destroyed) return
-      const place = deps.limits.webSocket.enter()
+      const place = deps.limits.webSocket.enter(user)
       socket.once('close', () => place[Symbol.dispose]())
       server.handleUpgrade(request, socket, head, (client) => serveClient(deps, client, admit))
     },
