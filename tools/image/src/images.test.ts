@@ -1,55 +1,38 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { zstdDecompressSync } from 'node:zlib'
 
-import { beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { buildImages } from './images.ts'
-import type { Image } from './oci.ts'
+import { isSkipped } from './programs.testing.ts'
+import { runInside, unpack, type Unpacked } from './unpack.testing.ts'
 
 const run = promisify(execFile)
-type Manifest = { config: { digest: string }; layers: { digest: string; size: number }[] }
 type Component = { name: string; version?: string; purl?: string; hashes?: { content: string }[] }
 
+const scope = new AsyncDisposableStack()
 let images: Awaited<ReturnType<typeof buildImages>>
+let unpacked: Record<'agent' | 'control-plane', Unpacked>
 
 /** Builds all images, with bundles of their own. */
 async function build(): Promise<typeof images> {
   const dir = await mkdtemp(join(tmpdir(), 'pipeops-image-'))
-  await using scope = new AsyncDisposableStack()
-  scope.defer(() => rm(dir, { recursive: true }))
+  await using building = new AsyncDisposableStack()
+  building.defer(() => rm(dir, { recursive: true }))
   return buildImages({ bundleDir: dir, prefix: 'localhost/test-', tag: '1' })
 }
 
-/** Unpacks an archive with the system's tar, which knows nothing of ours; layers go to `root`. */
-async function unpack(image: Image) {
-  const dir = await mkdtemp(join(tmpdir(), 'pipeops-unpack-'))
-  const archive = join(dir, 'image.tar')
-  await writeFile(archive, image.archive)
-  await run('tar', ['-xf', archive, '-C', dir])
-  const blob = (digest: string) => readFile(join(dir, 'blobs', digest.replace(':', '/')))
-  const index = JSON.parse(await readFile(join(dir, 'index.json'), 'utf8')) as {
-    manifests: { digest: string }[]
+beforeAll(async () => {
+  images = await build()
+  unpacked = {
+    agent: scope.use(await unpack(images.agent)),
+    'control-plane': scope.use(await unpack(images['control-plane'])),
   }
-  const manifest = JSON.parse(String(await blob(index.manifests[0]?.digest as string))) as Manifest
-  const config = JSON.parse(String(await blob(manifest.config.digest))) as {
-    created: string
-    config: { User: string; Labels: Record<string, string>; Env: string[] }
-  }
-  const root = join(dir, 'root')
-  await mkdir(root)
-  for (const { digest } of manifest.layers) {
-    const layer = join(dir, 'layer.tar')
-    await writeFile(layer, zstdDecompressSync(await blob(digest)))
-    await run('tar', ['-xpf', layer, '-C', root])
-  }
-  return { root, config, [Symbol.asyncDispose]: () => rm(dir, { recursive: true }) }
-}
-
-beforeAll(async () => void (images = await build()))
+})
+afterAll(() => scope.disposeAsync())
 
 test('the same sources build the same digests', async () => {
   const again = await build()
@@ -60,42 +43,37 @@ test('the same sources build the same digests', async () => {
 })
 
 test('an image says what it is and from which commit, and runs as user 1000', async () => {
-  await using image = await unpack(images.agent)
+  const { config } = unpacked.agent
   const { stdout } = await run('git', ['rev-parse', 'HEAD'])
-  expect(image.config.config.User).toBe('1000:1000')
-  expect(image.config.config.Labels).toMatchObject({
+  expect(config.config.User).toBe('1000:1000')
+  expect(config.config.Labels).toMatchObject({
     'org.opencontainers.image.revision': stdout.trim(),
-    'org.opencontainers.image.created': image.config.created,
+    'org.opencontainers.image.created': config.created,
     'org.opencontainers.image.licenses': 'MIT',
   })
 })
 
-test.each([
-  ['agent', 'link', 'link: invalid configuration'],
-  ['agent', 'proxy', 'starting'],
-  ['control-plane', 'control-plane', 'control-plane: invalid configuration'],
+test.skipIf(isSkipped('running images')).each([
+  ['agent', 'link', 'link: invalid configuration', 2],
+  // It serves, and ends on SIGTERM.
+  ['agent', 'proxy', 'starting', 0],
+  ['agent', 'edge', 'invalid configuration', 2],
+  ['control-plane', 'control-plane', 'control-plane: invalid configuration', 2],
 ] as const)(
-  'in its own root and without anything else, %s starts %s',
-  { skip: process.getuid?.() !== 0 && process.env['CI'] === undefined },
-  async (kind, app, said) => {
-    await using image = await unpack(images[kind])
-    const started = run(
-      'chroot',
-      ['--userspec=1000:1000', image.root, '/usr/local/bin/node', `/app/${app}.mjs`],
-      { env: { PATH: '/usr/sbin:/usr/bin:/bin', ...environment }, timeout: 2_000 },
-    )
-    const output = await started.then(
-      ({ stdout, stderr }) => stdout + stderr,
-      ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr,
-    )
+  'in its own root and without anything else, %s runs %s',
+  async (kind, app, said, ends) => {
+    const command = ['/usr/local/bin/node', `/app/${app}.mjs`]
+    const { code, output } = await runInside(unpacked[kind].root, command, {
+      env: { KUBERNETES_URL: 'https://127.0.0.1:1', HEALTH_PORT: '0' },
+      ...(ends === 0 ? { until: said } : {}),
+    })
     expect(output).toContain(said)
+    expect(code).toBe(ends)
   },
 )
-const environment = { KUBERNETES_URL: 'https://127.0.0.1:1', HEALTH_PORT: '0' }
 
 test('the bill of materials names what is inside, and nothing that is only needed to build', async () => {
-  await using image = await unpack(images['control-plane'])
-  const file = join(image.root, 'usr/share/sbom/image.cdx.json')
+  const file = join(unpacked['control-plane'].root, 'usr/share/sbom/image.cdx.json')
   const { components } = JSON.parse(await readFile(file, 'utf8')) as { components: Component[] }
   const names = components.map(({ name }) => name)
   expect(names).toContain('usr/local/bin/nats-server')
