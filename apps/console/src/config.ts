@@ -2,6 +2,8 @@ import * as z from 'zod'
 
 const Switch = z.enum(['true', 'false']).transform((value) => value === 'true')
 
+const sidecars = ['link', 'proxy', 'tunnel', 'routes', 'monitoring'] as const
+
 /** The console's environment. */
 export const Config = z.object({
   PIPEOPS_PORT: z.coerce
@@ -28,6 +30,14 @@ export const Config = z.object({
     .optional()
     .describe(
       'File with a token that opens the console, besides the cluster’s own tokens; read again when it changes.',
+    ),
+  CONSOLE_EXPECTS: z
+    .string()
+    .default('link,proxy')
+    .transform((names) => names.split(',').flatMap((name) => name.trim() || []))
+    .pipe(z.array(z.enum(sidecars)))
+    .describe(
+      `The sidecars that this installation runs (of ${sidecars.join(', ')}), with commas between; /ready asks for them, and every other one is turned off.`,
     ),
   CONSOLE_MAX_CONNECTIONS: z.coerce
     .number()

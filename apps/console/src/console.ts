@@ -30,14 +30,15 @@ export async function startConsole(sidecar: Sidecar<Config>): Promise<void> {
   const secret = randomBytes(32).toString('base64url')
   const pod = scope.use(watchPod(bus))
   const logs = scope.use(createLogFeed(bus))
-  const readiness = createReadiness(pod, bus)
+  const expects = config.CONSOLE_EXPECTS
+  const readiness = createReadiness(pod, bus, expects)
   const live = new EventRing<Snapshot>(1)
   let busLatencyMs: number | null = null
 
   const snapshot = (): Snapshot =>
     takeSnapshot(pod, {
       readiness: readiness(),
-      hops: hopsOf(pod, { connected: bus.connected, latencyMs: busLatencyMs }),
+      hops: hopsOf(pod, { connected: bus.connected, latencyMs: busLatencyMs }, expects),
       version: sidecar.version,
     })
   let lastJson = ''
@@ -65,7 +66,7 @@ export async function startConsole(sidecar: Sidecar<Config>): Promise<void> {
       assets: await readAssets(),
       build: { ...build, node: process.version },
       startedAtMs: performance.now(),
-      testConnectivity: createConnectivityTest(bus),
+      testConnectivity: createConnectivityTest(bus, expects),
       limits: {
         sse: createLimit(metrics, {
           metric: 'pipeops_sse_connections',

@@ -11,8 +11,8 @@ import {
   issueTicket,
   maxControlMessageBytes,
   paths,
+  type RegisterSuccessPayload,
   statusReported,
-  type Windows,
 } from '@agent/contracts'
 import { openApiServer } from '@agent/kube'
 import { pause, readSecret, type Sidecar } from '@agent/sidecar'
@@ -43,7 +43,7 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
   scope.use(bus.subscribe(statusReported, census.take))
 
   let session: LinkSession | undefined
-  let windows: Windows = defaultWindows
+  let streams: RegisterSuccessPayload['streams']
   let registered = false
   let problem = 'connecting to the control plane'
   let beat: Heartbeat | undefined
@@ -93,6 +93,7 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
       controlPlane: new URL(config.PIPEOPS_API_URL).host,
       registered,
       connected: session !== undefined,
+      streamsVersion: registered ? (streams?.version ?? null) : null,
       streamConnections: census.count(),
       ...beatFacts(facts, beat),
     }
@@ -107,7 +108,11 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
         throw new AgentError('unavailable', `not connected: ${problem}`, { hop: 'link' })
       }
       const ticket = await session.requestTicket(kind, ticketSignal)
-      return { ...ticket, clusterId: identity.state.clusterId ?? '', windows }
+      return {
+        ...ticket,
+        clusterId: identity.state.clusterId ?? '',
+        windows: streams?.windows ?? defaultWindows,
+      }
     }),
   )
   scope.use(
@@ -178,7 +183,7 @@ export async function startLink(sidecar: Sidecar<Config>): Promise<void> {
         signal,
         events: {
           async onRegistered(answer) {
-            windows = answer.streams?.windows ?? defaultWindows
+            streams = answer.streams
             identity!.registered(answer)
             await keepIdentity()
             registered = true

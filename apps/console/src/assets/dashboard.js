@@ -22,7 +22,7 @@ function showStatus(now) {
       ? 'down'
       : 'warn'
   $('state-title').textContent = ready
-    ? 'Connected and carrying requests'
+    ? whatIsReady(now)
     : now.connected
       ? 'Connected, but not working'
       : 'Not connected'
@@ -37,6 +37,13 @@ function showStatus(now) {
     `${count(streams.open, 'stream')} open on ${count(streams.connections, 'connection')}, ${count(streams.requests, 'request')} so far.`
   showSidecars(now.sidecars)
   showForwards(now)
+}
+
+/** Ready is what this installation runs; without a proxy that is no more than the control connection. */
+function whatIsReady({ connected, hops }) {
+  const carries = hops.some(({ id, state }) => id === 'proxy' && state !== 'off')
+  if (carries) return 'Connected and carrying requests'
+  return connected ? 'Connected; requests are turned off here' : 'The agent is turned off here'
 }
 
 function showCluster(cluster) {

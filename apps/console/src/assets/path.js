@@ -1,7 +1,7 @@
 /** The picture of a request's way: two rows of stations, each with its state in words, in colour and in time. */
 const upper = ['control-plane', 'connection', 'proxy', 'api-server']
 const lower = ['control-plane', 'link', 'bus']
-const words = { ok: 'works', warn: 'degraded', down: 'broken', unknown: 'not known' }
+const words = { ok: 'works', warn: 'degraded', down: 'broken', unknown: 'not known', off: 'off' }
 
 /** Draws the hops; `clientMs` is this page's own round trip to the console. */
 export function drawPath(target, hops, clientMs) {

@@ -7,6 +7,8 @@ import {
   type Hop,
 } from '@agent/contracts'
 
+import { offHere } from '../pod/features.ts'
+
 const checkMs = 40_000
 
 /** What a test of the whole way found. */
@@ -35,37 +37,40 @@ export function summarize(steps: CheckStep[], started: { at: Date; ms: number })
   }
 }
 
-/** Asks link and proxy to try their ways; one test at a time, which all who ask meanwhile share. */
-export function createConnectivityTest(bus: Pick<Bus, 'request'>): () => Promise<Connectivity> {
+/** Asks link and proxy to try their ways, as far as they run here; one test at a time, which all who ask meanwhile share. */
+export function createConnectivityTest(
+  bus: Pick<Bus, 'request'>,
+  expects: readonly string[],
+): () => Promise<Connectivity> {
   let running: Promise<Connectivity> | undefined
+  async function ask(
+    sidecar: 'link' | 'proxy',
+    question: () => Promise<{ steps: CheckStep[] }>,
+  ): Promise<CheckStep[]> {
+    const startedAt = performance.now()
+    try {
+      return (await question()).steps
+    } catch (cause) {
+      const step = { name: `${sidecar} sidecar`, hop: sidecar }
+      const durationMs = Math.round(performance.now() - startedAt)
+      if (!expects.includes(sidecar)) {
+        return [{ ...step, durationMs, verdict: 'skip', text: offHere, advice: '' }]
+      }
+      const text = `${sidecar} did not answer: ${AgentError.from(cause, sidecar).message}`
+      const advice = `Look at the ${sidecar} container: kubectl logs -c ${sidecar}, and whether it is enabled.`
+      return [{ ...step, durationMs, verdict: 'fail', text, advice }]
+    }
+  }
   async function run(): Promise<Connectivity> {
     const started = { at: new Date(), ms: performance.now() }
     const [outside, inside] = await Promise.all([
-      ask(() => bus.request(checkControlPlane, {}, { timeoutMs: checkMs }), 'link'),
-      ask(() => bus.request(checkCluster, {}, { timeoutMs: checkMs }), 'proxy'),
+      ask('link', () => bus.request(checkControlPlane, {}, { timeoutMs: checkMs })),
+      ask('proxy', () => bus.request(checkCluster, {}, { timeoutMs: checkMs })),
     ])
     return summarize([...outside, ...inside], started)
   }
   return () => {
     running ??= run().finally(() => (running = undefined))
     return running
-  }
-}
-
-async function ask(question: () => Promise<{ steps: CheckStep[] }>, sidecar: 'link' | 'proxy') {
-  const startedAt = performance.now()
-  try {
-    return (await question()).steps
-  } catch (cause) {
-    const { message } = AgentError.from(cause, sidecar)
-    const step: CheckStep = {
-      name: `${sidecar} sidecar`,
-      hop: sidecar,
-      verdict: 'fail',
-      durationMs: Math.round(performance.now() - startedAt),
-      text: `${sidecar} did not answer: ${message}`,
-      advice: `Look at the ${sidecar} container: kubectl logs -c ${sidecar}, and whether it is enabled.`,
-    }
-    return [step]
   }
 }

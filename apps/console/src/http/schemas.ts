@@ -27,7 +27,7 @@ export const Version = z.object({
 const Hop = z.object({
   id: z.string(),
   name: z.string(),
-  state: z.enum(['ok', 'warn', 'down', 'unknown']),
+  state: z.enum(['ok', 'warn', 'down', 'unknown', 'off']),
   latencyMs: z.number().nullable(),
   text: z.string(),
 })

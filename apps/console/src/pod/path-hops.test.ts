@@ -25,9 +25,13 @@ function view(facts: SidecarView['facts'], more: Partial<SidecarView> = {}): Sid
   return { ...base, ...more } as SidecarView
 }
 
-function states(seen: { link?: SidecarView; proxy?: SidecarView }, theBus = bus): string[] {
+function states(
+  seen: { link?: SidecarView; proxy?: SidecarView },
+  theBus = bus,
+  expects = ['link', 'proxy'],
+): string[] {
   const pod = { best: (name: string) => seen[name as 'link'], sidecars: () => [] }
-  return hopsOf(pod, theBus).map(({ id, state }) => `${id} ${state}`)
+  return hopsOf(pod, theBus, expects).map(({ id, state }) => `${id} ${state}`)
 }
 const broken = (all: string[]): string[] => all.filter((each) => !each.endsWith(' ok'))
 
@@ -70,4 +74,10 @@ test.each([
 
 test('a bus that is away is down', () => {
   expect(broken(states({ link, proxy }, { connected: false, latencyMs: 0 }))).toEqual(['bus down'])
+})
+
+test('a sidecar that this installation does without is off, not broken; one that runs all the same is shown', () => {
+  const off = ['connection off', 'proxy off', 'api-server off']
+  expect(broken(states({ link }, bus, ['link']))).toEqual(off)
+  expect(broken(states({ link, proxy }, bus, ['link']))).toEqual([])
 })

@@ -1,20 +1,32 @@
+import { offHere } from './features.ts'
 import type { PodView, SidecarView } from './pod-view.ts'
 
 /** One leg of a request's way, for the picture. */
 export type HopView = {
   id: 'control-plane' | 'connection' | 'proxy' | 'api-server' | 'link' | 'bus'
   name: string
-  /** `unknown` where something before it keeps us from knowing. */
-  state: 'ok' | 'warn' | 'down' | 'unknown'
+  /** `unknown` where something before it keeps us from knowing, `off` where this installation does without it. */
+  state: 'ok' | 'warn' | 'down' | 'unknown' | 'off'
   latencyMs: number | null
   /** One sentence: what is there, or what is wrong. */
   text: string
 }
 
+/** Which sidecar a hop stands and falls with. */
+const carriers: Partial<Record<HopView['id'], 'link' | 'proxy'>> = {
+  'control-plane': 'link',
+  connection: 'proxy',
+  proxy: 'proxy',
+  'api-server': 'proxy',
+  link: 'link',
+}
+const turnedOff = { state: 'off', latencyMs: null, text: offHere } as const
+
 /** The way of a request and of control, hop by hop, as the sidecars see it now. */
 export function hopsOf(
   pod: Pick<PodView, 'best' | 'sidecars'>,
   bus: { connected: boolean; latencyMs: number | null },
+  expects: readonly string[],
 ): HopView[] {
   const link = pod.best('link')
   const proxy = pod.best('proxy')
@@ -22,8 +34,12 @@ export function hopsOf(
   const proxyLives = proxy !== undefined && !proxy.isLost
   const connections = proxyLives ? Number(proxy.facts.connections ?? 0) : 0
   const apiIsDown = proxyLives && /hop: api-server/.test(proxy.reason)
+  const runs = {
+    link: linkLives || expects.includes('link'),
+    proxy: proxyLives || expects.includes('proxy'),
+  }
 
-  return [
+  const hops = [
     {
       id: 'control-plane',
       name: 'Control plane',
@@ -81,6 +97,10 @@ export function hopsOf(
         : { state: 'down', latencyMs: null, text: 'the pod’s nats-server is away' }),
     },
   ] satisfies HopView[]
+  return hops.map((hop) => {
+    const sidecar = carriers[hop.id]
+    return sidecar === undefined || runs[sidecar] ? hop : { ...hop, ...turnedOff }
+  })
 }
 
 function fine(latencyMs: number | null, words: string) {

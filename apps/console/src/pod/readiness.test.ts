@@ -5,13 +5,14 @@ import { createReadiness } from './readiness.ts'
 
 const ok = { state: 'ok', reason: '', isLost: false, lastSeen: '2026-01-01T00:00:00.000Z' }
 
-function start() {
+function start(expects = ['link', 'proxy']) {
   const views: Record<string, Partial<SidecarView> | undefined> = { link: ok, proxy: ok } as never
   const bus = { connected: true }
   let nowMs = 0
   const readiness = createReadiness(
     { best: (name) => views[name] as SidecarView | undefined },
     bus,
+    expects,
     () => nowMs,
   )
   return { views, bus, at: (ms: number) => ((nowMs = ms), readiness()) }
@@ -29,6 +30,14 @@ test.each([
   const { views, at } = start()
   views[name] = change === undefined ? undefined : ({ ...ok, ...change } as SidecarView)
   expect(at(0)).toMatchObject({ ready: false, reason: expect.stringMatching(reason) })
+})
+
+test('what this installation does not run is no trouble, and what it runs beyond the usual is', () => {
+  const { views, at } = start(['link', 'tunnel'])
+  views['proxy'] = undefined
+  expect(at(0)).toMatchObject({ ready: false, reason: expect.stringContaining('tunnel') })
+  views['tunnel'] = ok as SidecarView
+  expect(at(0)).toMatchObject({ ready: true })
 })
 
 test('what was heard before the bus went away proves nothing', () => {
