@@ -2,7 +2,7 @@ import * as z from 'zod'
 
 const Switch = z.enum(['true', 'false']).transform((value) => value === 'true')
 
-const sidecars = ['link', 'proxy', 'tunnel', 'routes', 'monitoring'] as const
+const sidecars = ['link', 'proxy', 'console', 'tunnel', 'routes', 'monitoring'] as const
 
 /** The console's environment. */
 export const Config = z.object({

@@ -4,11 +4,11 @@
 port: 8080
 portVariable: PIPEOPS_PORT
 livePath: /health
-{{- /* It calls the agent ready when link and proxy are; where one is turned off, nobody waits for it. */}}
-readyPath: {{ and .Values.link.enabled .Values.proxy.enabled | ternary "/ready" "/health" }}
+readyPath: /ready
 usesKubernetes: false
 env:
   CONSOLE_AUTH: {{ $console.auth }}
+  CONSOLE_EXPECTS: {{ include "agent.enabledSidecars" . | fromJsonArray | join "," }}
   {{- if $console.existingSecret }}
   CONSOLE_TOKEN_FILE: /run/secrets/console/token
   {{- end }}

@@ -148,6 +148,7 @@ const cases: Case[] = [
       expect(names(rendered)).toStrictEqual(['link', 'console'])
       expect(rendered.text).not.toMatch(/impersonate|PROXY_|shop|cluster-admin|alice/)
       expect(rules(rendered)).toStrictEqual(['list,watch nodes,pods', 'list nodes'])
+      expect(env(rendered, 'console')['CONSOLE_EXPECTS']).toBe('link,console')
     },
   },
   {
@@ -185,6 +186,7 @@ const cases: Case[] = [
     values: { link: { enabled: false }, proxy: { enabled: false } },
     check(rendered) {
       expect(names(rendered)).toStrictEqual(['console'])
+      expect(env(rendered, 'console')['CONSOLE_EXPECTS']).toBe('console')
       expect(rendered.text).not.toContain(token)
       expect(rendered.text).not.toContain('serviceAccountToken:')
       expect(rendered.text).not.toContain('PIPEOPS_API_URL')
