@@ -11,18 +11,20 @@ import { ensureProgram, isSkipped } from './programs.testing.ts'
 import { runInside, unpack, type Unpacked } from './unpack.testing.ts'
 
 const arch = machineArch === 'amd64' ? 'arm64' : 'amd64'
-const emulator = `qemu-${arch === 'arm64' ? 'aarch64' : 'x86_64'}-static`
+const emulatorName = `qemu-${arch === 'arm64' ? 'aarch64' : 'x86_64'}-static`
 const prepareMs = 600_000
 
 const scope = new AsyncDisposableStack()
 const options = { prefix: 'localhost/test-', tag: '1', arch } as const
 let bundleDir: string
 let images: Awaited<ReturnType<typeof buildImages>>
+let emulator: string
 let unpacked: Record<'agent' | 'control-plane', Unpacked>
 
 describe.skipIf(isSkipped(`the images for ${arch}`))(`the images for ${arch}`, () => {
   // What is fetched and built for the other architecture comes out of a cache but for the first time.
   beforeAll(async () => {
+    emulator = await ensureProgram(emulatorName, 'qemu-user-static')
     bundleDir = await mkdtemp(join(tmpdir(), 'pipeops-foreign-'))
     scope.defer(() => rm(bundleDir, { recursive: true }))
     images = await buildImages({ ...options, bundleDir })
@@ -97,6 +99,6 @@ describe.skipIf(isSkipped(`the images for ${arch}`))(`the images for ${arch}`, (
 
 /** Inside the root and by its path, so that the kernel need not know the emulator. */
 async function emulate(root: string, command: string[], env: Record<string, string> = {}) {
-  await copyFile(await ensureProgram(emulator, 'qemu-user-static'), join(root, emulator))
-  return runInside(root, [`/${emulator}`, ...command], { env })
+  await copyFile(emulator, join(root, emulatorName))
+  return runInside(root, [`/${emulatorName}`, ...command], { env })
 }

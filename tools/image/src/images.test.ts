@@ -22,7 +22,7 @@ async function build(): Promise<typeof images> {
   const dir = await mkdtemp(join(tmpdir(), 'pipeops-image-'))
   await using building = new AsyncDisposableStack()
   building.defer(() => rm(dir, { recursive: true }))
-  return buildImages({ bundleDir: dir, prefix: 'localhost/test-', tag: '1' })
+  return await buildImages({ bundleDir: dir, prefix: 'localhost/test-', tag: '1' })
 }
 
 beforeAll(async () => {

@@ -53,7 +53,7 @@ export async function runInside(
   command: string[],
   { env = {}, until }: { env?: Record<string, string>; until?: string } = {},
 ): Promise<{ code: number | null; output: string }> {
-  const child = spawn('chroot', ['--userspec=1000:1000', root, ...command], {
+  const child = spawn('/usr/sbin/chroot', ['--userspec=1000:1000', root, ...command], {
     env: { PATH: '/usr/local/bin:/usr/sbin:/usr/bin:/bin', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: runMs,
