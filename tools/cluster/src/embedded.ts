@@ -38,11 +38,15 @@ export type EmbeddedOptions = {
   signal?: AbortSignal
   /** Nodes, namespaces and pods to look at; on by default. */
   seed?: boolean
+  /** Where the API server listens; a free port of loopback by default. */
+  listen?: { address: string; port: number }
+  /** etcd's folder, for a cluster that is started again; by default it is below `dir` and goes with it. */
+  etcdDir?: string
 }
 
 /** etcd, kube-apiserver, and kwok in the place of kubelets. */
 export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cluster> {
-  const { dir, progress = () => {}, signal, seed = true } = options
+  const { dir, progress = () => {}, signal, seed = true, etcdDir = join(dir, 'etcd') } = options
   const names = ['etcd', 'kube-apiserver', 'kwok', 'kubectl'] as const
   const tools = await resolveTools(names, { progress, ...(signal && { signal }) })
   progress(`starting an embedded cluster (Kubernetes ${kubernetesVersion}) …`)
@@ -51,15 +55,16 @@ export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cl
   scope.defer(() => rm(dir, { recursive: true, force: true }))
   const children = scope.use(await createChildren(dir, { signal }))
   const pki = await createPki(dir)
-  const [etcdPort, peerPort, apiPort, kubeletPort] = (await freePorts(4)) as [
+  const [etcdPort, peerPort, freePort, kubeletPort] = (await freePorts(4)) as [
     number,
     number,
     number,
     number,
   ]
+  const { address, port: apiPort } = options.listen ?? { address: '127.0.0.1', port: freePort }
 
   await children.start('etcd', tools.etcd, [
-    ...['--data-dir', join(dir, 'etcd'), '--unsafe-no-fsync', '--log-level', 'error'],
+    ...['--data-dir', etcdDir, '--unsafe-no-fsync', '--log-level', 'error'],
     ...['--listen-client-urls', `http://127.0.0.1:${etcdPort}`],
     ...['--advertise-client-urls', `http://127.0.0.1:${etcdPort}`],
     ...['--listen-peer-urls', `http://127.0.0.1:${peerPort}`],
@@ -68,10 +73,11 @@ export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cl
     dir,
     apiPort,
     etcdPort,
+    address,
     // No controller makes the default ServiceAccount that this plugin asks of every pod.
     extra: ['--disable-admission-plugins=ServiceAccount'],
   })
-  const url = `https://127.0.0.1:${apiPort}`
+  const url = `https://${address}:${apiPort}`
   const adminKubeconfig = join(dir, 'admin.kubeconfig')
   const admin = await pki.issue('admin', 'CN=admin, O=system:masters')
   await writeKubeconfig(adminKubeconfig, { server: url, ca: pki.ca, ...admin })

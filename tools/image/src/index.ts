@@ -1,2 +1,3 @@
 export { buildImages, type ImageKind } from './images.ts'
-export type { Image } from './oci.ts'
+export { readNodeFiles, rootFiles } from './node-files.ts'
+export { createImage, createLayer, type Image } from './oci.ts'

@@ -46,6 +46,12 @@ export async function readNodeFiles(root: string): Promise<SystemFile[]> {
 export const rootFiles: TarEntry[] = [
   ...['proc/', 'sys/', 'dev/', 'run/', 'app/'].map((path) => ({ path })),
   { path: 'tmp/', mode: 0o1777 },
+  // A new volume of Docker's takes its owner from the folder it is mounted over (docker-compose.yml).
+  ...['data/', 'run/pod/', 'run/agent/', 'run/cluster/'].map((path) => ({
+    path,
+    mode: 0o700,
+    owner: 1_000,
+  })),
   text('etc/passwd', 'root:x:0:0::/:/sbin/nologin\nagent:x:1000:1000::/tmp:/sbin/nologin\n'),
   text('etc/group', 'root:x:0:\nagent:x:1000:\n'),
   text('etc/nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files dns\n'),

@@ -5,13 +5,15 @@ export type TarEntry = {
   path: string
   mode?: number
   data?: Uint8Array
+  /** User and group; root by default. */
+  owner?: number
   /** Makes it a symbolic link. */
   target?: string
 }
 
 /**
- * A tar archive (POSIX ustar) that depends on nothing but its entries: sorted, owned by root, without times. Throws for
- * a path that ustar has no room for.
+ * A tar archive (POSIX ustar) that depends on nothing but its entries: sorted, without times. Throws for a path that
+ * ustar has no room for.
  */
 export function createTar(entries: TarEntry[]): Buffer {
   const parts: Uint8Array[] = []
@@ -37,7 +39,7 @@ export function withParents(entries: TarEntry[]): TarEntry[] {
   return [...entries, ...missing.map((path) => ({ path }))]
 }
 
-function header({ path, mode, target }: TarEntry, size: number): Buffer {
+function header({ path, mode, target, owner = 0 }: TarEntry, size: number): Buffer {
   const isFolder = path.endsWith('/')
   const block = Buffer.alloc(blockBytes)
   if (Buffer.byteLength(path) > 100 || Buffer.byteLength(target ?? '') > 100) {
@@ -47,8 +49,8 @@ function header({ path, mode, target }: TarEntry, size: number): Buffer {
     void block.write(value.toString(8).padStart(length - 1, '0'), at)
   block.write(path, 0)
   octal(mode ?? (isFolder ? 0o755 : 0o644), 100, 8)
-  octal(0, 108, 8)
-  octal(0, 116, 8)
+  octal(owner, 108, 8)
+  octal(owner, 116, 8)
   octal(size, 124, 12)
   octal(0, 136, 12)
   block.write(' '.repeat(8), 148)
