@@ -44,6 +44,10 @@ export async function createBuildah(dir: string) {
       ) as { FromImageDigest: string; OCIv1: { config: Built['config'] } }
       return { digest: FromImageDigest, config: OCIv1.config }
     },
+    /** Takes an image out of an archive as a registry's client would for `arch`; answers with its identity. */
+    async pull(archive: string, arch: string): Promise<string> {
+      return buildah('pull', '--quiet', '--arch', arch, `oci-archive:${archive}`)
+    },
     /** The folder with what is in an image. */
     async open(name: string): Promise<string> {
       return buildah('mount', await buildah('from', '--pull-never', name))
