@@ -138,7 +138,8 @@ async function makeGroups(name: string): Promise<void> {
   }
 }
 
-async function groupRoots(): Promise<string[]> {
+/** Where control groups' hierarchies begin. */
+export async function groupRoots(): Promise<string[]> {
   const root = '/sys/fs/cgroup'
   const entries = await readdir(root, { withFileTypes: true })
   if (entries.some((entry) => entry.name === 'cgroup.controllers')) return [root]

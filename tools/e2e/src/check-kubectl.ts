@@ -5,14 +5,14 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Checks } from './checks.ts'
-import { names, restricted } from './install.ts'
+import { names, restricted } from './names.ts'
 import { sha256, type Tunnel } from './tunnel.ts'
 import { until } from './until.ts'
 import { webApp } from './workload.ts'
 import type { World } from './world.ts'
 
 const fileBytes = 8 << 20
-const shop = ['-n', 'shop']
+const shop = ['-n', names.shop]
 const web = [...shop, 'deployment/web']
 
 /** Stock kubectl through the tunnel, against real containers; false where nothing gets through it at all. */
@@ -22,7 +22,7 @@ export async function checkKubectl(
   { kubectl, tryKubectl, kubeconfig }: Tunnel,
 ): Promise<boolean> {
   const isThrough = await check('kubectl apply and rollout status through the tunnel', async () => {
-    const objects = [restricted('shop'), ...webApp('web', 'shop')]
+    const objects = [restricted(names.shop), ...webApp('web', names.shop)]
     const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects })
     await kubectl(['apply', '-f', '-'], { input })
     await kubectl(['rollout', 'status', ...web, '--timeout=60s'])

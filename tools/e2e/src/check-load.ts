@@ -4,53 +4,98 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 import { WebSocket } from 'ws'
 
+import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
-import { execute } from './command.ts'
-import { type AgentPod, names, untilAgentReady, upgradeAgent } from './install.ts'
-import { readMemory } from './memory.ts'
+import { execute, type Outcome } from './command.ts'
+import { controlPlanePod } from './control-plane.ts'
+import { names } from './names.ts'
+import { type Pod, restarts } from './pods.ts'
+import { assertWithin, measure, type Taken } from './resources.ts'
 import type { Tunnel } from './tunnel.ts'
-import { until } from './until.ts'
 import type { World } from './world.ts'
 
 const downloadMib = 1_024
 const execSessions = 200
+const askers = 4
+const podReplicas = 2
 const pollMs = 20
+const leastRequests = 200
 
-/** Under load: nothing is killed for its memory, and a rolling upgrade fails no request. */
-export async function checkLoad({ check }: Checks, world: World, tunnel: Tunnel): Promise<void> {
+/** The limits of the charts, in MiB. */
+const limits = { link: 160, proxy: 384, console: 160, nats: 64, 'control-plane': 512 }
+
+/** Under load nothing is killed for its memory; returns what each container took. */
+export async function checkLoad(
+  { check }: Checks,
+  world: World,
+  agent: Agent,
+  tunnel: Tunnel,
+): Promise<Map<string, Taken>> {
+  let loaded = new Map<string, Taken>()
   await check(
     `${downloadMib} MiB down and ${execSessions} exec sessions: no container is killed`,
     async () => {
-      const before = restarts(await untilAgentReady(world))
+      const readPods = async () => [...(await agent.untilReady()), await controlPlanePod(world)]
+      const pods = await readPods()
       await using sessions = await openSessions(tunnel)
-      const { kubectl: program } = world.programs
-      const dd = ['dd', 'if=/dev/zero', 'bs=1048576', `count=${downloadMib}`]
-      const pipe = `"$0" --kubeconfig "$1" exec -n shop deployment/web -- ${dd.join(' ')} | wc -c`
-      const counted = await execute('sh', ['-c', pipe, program, tunnel.kubeconfig], {
-        timeoutMs: 300_000,
-        env: { HOME: world.dir },
-      })
-      assert.equal(counted.stdout.trim(), String(downloadMib << 20), counted.stderr)
-      const memory = await readMemory(world, [names.agent.namespace, names.controlPlane.namespace])
+      const { result, taken } = await measure(pods, () => download(world, tunnel))
+      loaded = taken
       assert.equal(sessions.open(), execSessions)
-      assert.deepEqual(restarts(await untilAgentReady(world)), before)
-      const rate = (downloadMib / counted.seconds).toFixed(0)
-      return `${rate} MiB/s; ${memory.join(', ')}`
+      assert.deepEqual(restarts(await readPods()), restarts(pods))
+      assertWithin(taken, limits)
+      return `${(downloadMib / result.seconds).toFixed(0)} MiB/s`
     },
   )
+  return loaded
+}
 
+async function download({ programs, dir }: World, { kubeconfig }: Tunnel): Promise<Outcome> {
+  const dd = `dd if=/dev/zero bs=1048576 count=${downloadMib}`
+  const where = `-n ${names.shop} deployment/web`
+  const pipe = `"$0" --kubeconfig "$1" exec ${where} -- ${dd} | wc -c`
+  const outcome = await execute('sh', ['-c', pipe, programs.kubectl, kubeconfig], {
+    timeoutMs: 300_000,
+    env: { HOME: dir },
+  })
+  assert.equal(outcome.stdout.trim(), String(downloadMib << 20), outcome.stderr)
+  return outcome
+}
+
+/** A second pod. */
+export async function checkTwoPods(
+  { check }: Checks,
+  agent: Agent,
+  { fetch }: Tunnel,
+): Promise<void> {
+  await check('two pods: both are ready, and requests are answered', async () => {
+    await agent.upgrade({ podReplicas })
+    assert.equal((await agent.untilReady()).length, podReplicas)
+    assert.equal((await fetch('/version')).status, 200)
+  })
+}
+
+/** With two pods, a rolling upgrade under load fails no request. */
+export async function checkRollingUpgrade(
+  { check }: Checks,
+  agent: Agent,
+  tunnel: Tunnel,
+): Promise<void> {
   await check('a rolling upgrade of two pods under load: no request fails', async () => {
-    await upgradeAgent(world, { podReplicas: 2 })
-    await untilAgentReady(world)
-    await until('kubectl works', async () => (await tunnel.fetch('/version')).status === 200)
+    const before = await agent.pods()
     const stopping = new AbortController()
-    const done = Promise.all(Array.from({ length: 4 }, () => ask(tunnel, stopping.signal)))
-    await upgradeAgent(world, { podReplicas: 2, podAnnotations: { 'e2e/upgrade': 'second' } })
-    await untilAgentReady(world)
-    stopping.abort()
-    const all = (await done).flat()
+    const asking = Array.from({ length: askers }, () => ask(tunnel, stopping.signal))
+    try {
+      await agent.upgrade({ podReplicas, podAnnotations: { 'e2e/upgrade': 'second' } })
+      const after = await agent.untilReady()
+      const nameOf = ({ metadata }: Pod): string => metadata.name
+      assert.deepEqual(new Set(after.map(nameOf)).intersection(new Set(before.map(nameOf))).size, 0)
+    } finally {
+      stopping.abort()
+    }
+    const all = (await Promise.all(asking)).flat()
     const failed = all.filter((answer) => answer !== '200')
     assert.deepEqual(failed, [], `${failed.length} of ${all.length} requests failed`)
+    assert.ok(all.length > leastRequests, `only ${all.length} requests`)
     return `${all.length} requests`
   })
 }
@@ -59,7 +104,7 @@ export async function checkLoad({ check }: Checks, world: World, tunnel: Tunnel)
 async function ask({ fetch }: Tunnel, signal: AbortSignal): Promise<string[]> {
   const answers: string[] = []
   while (!signal.aborted) {
-    const path = '/api/v1/namespaces/shop/configmaps'
+    const path = `/api/v1/namespaces/${names.shop}/configmaps`
     const { status, body } = await fetch(path).catch((error: Error) => ({
       status: 0,
       body: error.message,
@@ -72,10 +117,10 @@ async function ask({ fetch }: Tunnel, signal: AbortSignal): Promise<string[]> {
 
 /** Exec sessions that stay open until they are disposed. */
 async function openSessions({ url, ca, token, kubectl }: Tunnel) {
-  const name = await kubectl(['get', 'pods', '-n', 'shop', '-l', 'app=web', '-o', 'name'])
+  const name = await kubectl(['get', 'pods', '-n', names.shop, '-l', 'app=web', '-o', 'name'])
   const pod = name.trim().replace('pod/', '')
   const target = new URL(
-    `${url.href.replace('https', 'wss')}/api/v1/namespaces/shop/pods/${pod}/exec`,
+    `${url.href.replace('https', 'wss')}/api/v1/namespaces/${names.shop}/pods/${pod}/exec`,
   )
   target.search = 'command=cat&stdin=true&stdout=true'
   const sockets: WebSocket[] = []
@@ -102,13 +147,4 @@ async function openSessions({ url, ca, token, kubectl }: Tunnel) {
   }
   const owned = scope.move()
   return { open, [Symbol.asyncDispose]: () => owned.disposeAsync() }
-}
-
-/** How often each container was started again, and why the last one ended. */
-function restarts(pods: AgentPod[]): string[] {
-  return pods.flatMap(({ metadata, status }) =>
-    (status.containerStatuses ?? []).map(({ name, restartCount, lastState }) =>
-      [metadata.name, name, restartCount, lastState?.terminated?.reason ?? ''].join(' '),
-    ),
-  )
 }

@@ -1,78 +1,112 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 
+import { readContainerUsage } from '@agent/cluster'
+
+import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
-import { mustExecute } from './command.ts'
-import { type AgentPod, agentPods, names, untilAgentReady } from './install.ts'
+import { execute, mustExecute } from './command.ts'
+import { controlPlanePod } from './control-plane.ts'
+import { containerId, isReady, pathOf, type Pod, statusOf } from './pods.ts'
 import type { Tunnel } from './tunnel.ts'
 import { until } from './until.ts'
 import type { World } from './world.ts'
 
-/** Within which requests are answered again, as docs/architecture.md writes; kubelet's own time comes on top. */
+/** Within which requests are answered and all is ready again, as docs/architecture.md writes. */
 const written = { agent: 15, controlPlane: 30 }
+/** On top of it: until kubelet has seen the end, started the container and asked its probes. */
 const kubeletSeconds = 10
+/** Takes memory until there is none. */
+const takeAll = 'const taken = []; for (;;) taken.push(Buffer.alloc(2 ** 22, 1))'
 
-/** kill -9 of each container in turn: kubelet starts it again, and everything goes on. */
+/** kill -9 of each container of the agent in turn: kubelet starts it again, and everything goes on. */
 export async function checkRecovery(
   { check }: Checks,
   world: World,
+  agent: Agent,
   { fetch }: Tunnel,
 ): Promise<void> {
+  const pod = async (): Promise<Pod> => (await agent.untilReady())[0] as Pod
   for (const name of ['nats', 'link', 'proxy', 'console']) {
-    await check(`kill -9 of ${name}: started again, kubectl works, all ready`, async () => {
-      const [pod] = await untilAgentReady(world)
-      const before = statusOf(pod, name)
-      const after = await kill(before.containerID)
-      const seconds = await after(written.agent, async () => {
-        const [pod] = await agentPods(world)
-        return statusOf(pod, name).restartCount > before.restartCount
-      })
-      return seconds
+    await check(`kill -9 of ${name}: started again, requests answered, all ready`, async () => {
+      const { metadata } = await pod()
+      const read = () => world.read<Pod>(pathOf(agent.namespace, metadata.name))
+      return killAndWait(world, { name, read, all: agent.pods }, written.agent, fetch)
     })
   }
-  await check('kill -9 of the control plane: the same', async () => {
-    const { release, namespace } = names.controlPlane
-    const read = async () => {
-      const pod = await world.get<AgentPod>('pod', `${release}-0`, '-n', namespace)
-      return statusOf(pod, 'control-plane')
-    }
-    const before = await read()
-    const after = await kill(before.containerID)
-    return after(written.controlPlane, async () => {
-      const { restartCount, ready } = await read()
-      return ready && restartCount > before.restartCount
-    })
+  await check('the memory limit is in force: who takes more in a container is killed', async () => {
+    const victim = await pod()
+    const { restartCount, ...before } = statusOf(victim, 'console')
+    const id = containerId(before)
+    const { name } = victim.metadata
+    assert.equal((await readContainerUsage(id)).oomKills, 0)
+    const where = ['-n', agent.namespace, name, '-c', 'console', '--', 'node', '-e', takeAll]
+    const { code } = await execute(world.programs.kubectl, [
+      ...['--kubeconfig', world.adminKubeconfig, 'exec', ...where],
+    ])
+    assert.notEqual(code, 0)
+    // Where the kernel ends the whole container, kubelet starts it again (cgroup v2).
+    const now = statusOf(await world.read<Pod>(pathOf(agent.namespace, name)), 'console')
+    const { oomKills } = await readContainerUsage(id).catch(() => ({ oomKills: 0 }))
+    assert.ok(
+      oomKills > 0 || now.restartCount > restartCount || !now.ready,
+      'killed for its memory',
+    )
+    await agent.untilReady()
   })
-
-  /** Kills a container's process; returns what waits for everything to be well again. */
-  async function kill(containerId = '') {
-    const id = containerId.replace('containerd://', '')
-    const socket = join(world.dir, 'containerd', 'containerd.sock')
-    const ctr = ['--address', socket, '-n', 'k8s.io', 'tasks', 'kill', '-s', 'SIGKILL', id]
-    await mustExecute('ctr', ctr)
-    const startedAt = performance.now()
-    const seconds = (): number => (performance.now() - startedAt) / 1_000
-    return async (limitSeconds: number, isBack: () => Promise<boolean>): Promise<string> => {
-      await until('kubelet has started it again', isBack, (limitSeconds + kubeletSeconds) * 1_000)
-      const restarted = seconds()
-      await until(
-        'requests are answered through the tunnel',
-        async () => (await fetch('/version')).status === 200,
-        (limitSeconds + kubeletSeconds - restarted) * 1_000,
-      )
-      const answered = seconds()
-      await untilAgentReady(world)
-      const parts = { restarted, answered, 'all ready': seconds() }
-      return Object.entries(parts)
-        .map(([what, after]) => `${what} after ${after.toFixed(1)} s`)
-        .join(', ')
-    }
-  }
 }
 
-function statusOf(pod: AgentPod | undefined, name: string) {
-  const { containerStatuses = [], initContainerStatuses = [] } = pod?.status ?? {}
-  const found = [...containerStatuses, ...initContainerStatuses].find((each) => each.name === name)
-  assert.ok(found, `a container called ${name}`)
-  return found
+/** kill -9 of the control plane. */
+export async function checkControlPlaneRecovery(
+  { check }: Checks,
+  world: World,
+  agent: Agent,
+  { fetch }: Tunnel,
+): Promise<void> {
+  await check('kill -9 of the control plane: the same', async () => {
+    const read = () => controlPlanePod(world)
+    const all = async () => [await read(), ...(await agent.pods())]
+    const victim = { name: 'control-plane', read, all }
+    return killAndWait(world, victim, written.controlPlane, fetch)
+  })
+}
+
+/** A container, its pod, and the pods that must be ready afterwards. */
+type Victim = { name: string; read: () => Promise<Pod>; all: () => Promise<Pod[]> }
+
+/** Kills a container's process and waits, within its time, for everything to be well again; says when it was. */
+async function killAndWait(
+  world: World,
+  { name, read, all }: Victim,
+  limitSeconds: number,
+  fetch: Tunnel['fetch'],
+): Promise<string> {
+  const before = statusOf(await read(), name)
+  const socket = join(world.dir, 'containerd', 'containerd.sock')
+  const ctr = [
+    '--address',
+    socket,
+    '-n',
+    'k8s.io',
+    'tasks',
+    'kill',
+    '-s',
+    'SIGKILL',
+    containerId(before),
+  ]
+  await mustExecute('ctr', ctr)
+  const startedAt = performance.now()
+  const seconds = (): number => (performance.now() - startedAt) / 1_000
+  const leftMs = (): number => (limitSeconds + kubeletSeconds - seconds()) * 1_000
+  const parts: string[] = []
+  const reach = async (what: string, isThere: () => Promise<boolean>): Promise<void> => {
+    await until(what, isThere, leftMs())
+    parts.push(`${what} after ${seconds().toFixed(1)} s`)
+  }
+  await reach('started again', async () => {
+    return statusOf(await read(), name).restartCount > before.restartCount
+  })
+  await reach('answered', async () => (await fetch('/version', 5_000)).status === 200)
+  await reach('all ready', async () => (await all()).every(isReady))
+  return parts.join(', ')
 }

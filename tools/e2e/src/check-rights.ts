@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
-import { names, upgradeAgent } from './install.ts'
+import { names } from './names.ts'
+import { until } from './until.ts'
 import type { World } from './world.ts'
 
 const golden = join(import.meta.dirname, '../golden')
@@ -13,6 +15,7 @@ const profiles: Record<string, object> = {
   namespaced: { namespaces: ['shop'] },
   admin: {},
 }
+const settleMs = 5_000
 /** Somebody on the list whom no binding of the cluster's own names. */
 const listed = { user: 'alice', group: 'developers' }
 
@@ -20,7 +23,11 @@ const listed = { user: 'alice', group: 'developers' }
  * What `kubectl auth can-i --list` says of the agent and of a listed user, for each RBAC profile, is what is written
  * down in `golden/`; `E2E_GOLDEN=write` writes it anew.
  */
-export async function checkRights({ check }: Checks, world: World): Promise<void> {
+export async function checkRights(
+  { check }: Checks,
+  world: World,
+  { namespace, release, upgrade }: Agent,
+): Promise<void> {
   for (const [profile, more] of Object.entries(profiles)) {
     await check(`rights with the RBAC profile ${profile}`, async () => {
       const rbac = {
@@ -29,25 +36,36 @@ export async function checkRights({ check }: Checks, world: World): Promise<void
         groups: [names.group, listed.group],
         ...more,
       }
-      await upgradeAgent(world, { rbac })
-      const { namespace, release } = names.agent
+      await upgrade({ rbac })
       const account = `system:serviceaccount:${namespace}:${release}`
       const person = ['--as', listed.user, '--as-group', listed.group]
-      const text = [
-        await list('the agent, in its namespace', namespace, ['--as', account]),
-        await list('the agent, elsewhere', 'shop', ['--as', account]),
-        await list('a listed user, in shop', 'shop', person),
-        await list('a listed user, elsewhere', 'default', person),
-      ].join('\n')
+      const read = async (): Promise<string> => {
+        const lists = [
+          list('the agent, in its namespace', namespace, ['--as', account]),
+          list('the agent, elsewhere', names.shop, ['--as', account]),
+          list('a listed user, in shop', names.shop, person),
+          list('a listed user, elsewhere', 'default', person),
+        ]
+        return (await Promise.all(lists)).join('\n')
+      }
       const file = join(golden, `rights-${profile}.txt`)
       if (process.env['E2E_GOLDEN'] === 'write') {
         await mkdir(golden, { recursive: true })
-        await writeFile(file, text)
+        await writeFile(file, await read())
       }
-      assert.equal(text, await readFile(file, 'utf8'))
+      const expected = await readFile(file, 'utf8')
+      // The API server learns of changed rules a moment later.
+      await until(
+        'the rights are those in golden/',
+        async () => {
+          assert.equal(await read(), expected)
+          return true
+        },
+        settleMs,
+      )
     })
   }
-  await upgradeAgent(world, {})
+  await check('the profile it was installed with is back', () => upgrade({}))
 
   async function list(title: string, namespace: string, as: string[]): Promise<string> {
     const asked = ['auth', 'can-i', '--list', '--no-headers', '-n', namespace]

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 
+import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
 import { execute } from './command.ts'
-import { names, untilAgentReady } from './install.ts'
 import { restrictedContainer } from './workload.ts'
 import type { World } from './world.ts'
 
@@ -20,9 +20,12 @@ const probe = `
   }))`
 
 /** The pods run at the Pod Security level `restricted`, and have what they need and no more. */
-export async function checkSecurity({ check }: Checks, world: World): Promise<void> {
+export async function checkSecurity(
+  { check }: Checks,
+  world: World,
+  { namespace, release, untilReady }: Agent,
+): Promise<void> {
   const { kubectl, programs, adminKubeconfig } = world
-  const { namespace, release } = names.agent
   await check(
     'the agent’s namespace refuses what is not restricted, and runs the agent',
     async () => {
@@ -43,7 +46,7 @@ export async function checkSecurity({ check }: Checks, world: World): Promise<vo
       )
       assert.notEqual(code, 0)
       assert.match(stderr, /violates PodSecurity "restricted:latest"/)
-      await untilAgentReady(world)
+      await untilReady()
     },
   )
   await check(

@@ -1,30 +1,47 @@
 import assert from 'node:assert/strict'
 
+import { type Agent, consoleSecret } from './agent.ts'
 import type { Checks } from './checks.ts'
-import { type AgentPod, ctl, names, untilAgentReady, upgradeAgent } from './install.ts'
+import { ctl } from './control-plane.ts'
+import { namesOf } from './pods.ts'
 import type { Tunnel } from './tunnel.ts'
 import { until } from './until.ts'
 import type { World } from './world.ts'
 
-const version = ['get', '--raw', '/version']
+const reachMs = 30_000
+const whyOff = /turned off in this installation/
+const all = ['console', 'link', 'nats', 'proxy']
+type Feature = { name: string; enabled: boolean; reason: string }
 
-/** Each sidecar turned off and scaled, by `helm upgrade` alone. */
+type Sidecar = { sidecar: string; state: string }
+
+/** Each sidecar turned off and scaled, by `helm upgrade` alone; the console says what is left. */
 export async function checkSidecars(
   { check }: Checks,
   world: World,
-  { kubectl, fetch }: Tunnel,
+  agent: Agent,
+  { fetch }: Tunnel,
 ): Promise<void> {
+  // The console lets in by a token of its own: with proxy off nobody could ask the cluster about users.
+  const console = { existingSecret: consoleSecret.name }
+  const off = { enabled: false }
+
+  await check('what cannot work is refused: nats off, link off while proxy is on', async () => {
+    await assert.rejects(agent.upgrade({ nats: off }), /nats\.enabled: must be true/)
+    await assert.rejects(agent.upgrade({ link: off }), /link\.enabled: must be true/)
+  })
   await check('console off: its container and its rights are gone, kubectl goes on', async () => {
-    await upgradeAgent(world, { console: { enabled: false } })
-    assert.deepEqual(containersOf(await untilAgentReady(world)), ['link', 'nats', 'proxy'])
-    assert.doesNotMatch(await rights(world), /tokenreviews/)
+    assert.match(await rights(), /tokenreviews/)
+    await change({ console: off }, ['link', 'nats', 'proxy'])
+    assert.doesNotMatch(await rights(), /tokenreviews/)
     await untilReachable()
   })
-  await check('proxy off: the cluster is seen, nobody gets through and is told why', async () => {
-    await upgradeAgent(world, { proxy: { enabled: false } })
-    assert.deepEqual(containersOf(await untilAgentReady(world)), ['console', 'link', 'nats'])
-    assert.doesNotMatch(await rights(world), /impersonate/)
-    await until('the control plane sees the cluster', async () => isConnected(world))
+  await check('proxy off: the console says so, nobody gets through and is told why', async () => {
+    assert.match(await rights(), /impersonate/)
+    await change({ console, proxy: off }, ['console', 'link', 'nats'])
+    assert.doesNotMatch(await rights(), /impersonate/)
+    await until('the control plane sees the cluster', isConnected)
+    await shows({ 'kubernetes-api': false, heartbeats: true })
     // Not by kubectl, which tries a 503 again ten times.
     const { status, body } = await fetch('/version')
     assert.equal(status, 503)
@@ -32,51 +49,82 @@ export async function checkSidecars(
     assert.match(message, /\w/)
     return message
   })
-  await check('link and proxy off: the control plane sees the cluster go', async () => {
-    await upgradeAgent(world, { link: { enabled: false }, proxy: { enabled: false } })
-    assert.deepEqual(containersOf(await untilAgentReady(world)), ['console', 'nats'])
-    await until('the control plane sees it', async () => !(await isConnected(world)))
+  await check('link and proxy off: the console says so, the cluster is gone', async () => {
+    await change({ console, link: off, proxy: off }, ['console', 'nats'])
+    await shows({ 'kubernetes-api': false, heartbeats: false })
+    await until('the control plane sees it', async () => !(await isConnected()))
   })
-  await check('all on again: kubectl works', async () => {
-    await upgradeAgent(world, {})
-    const pods = await untilAgentReady(world)
-    assert.deepEqual(containersOf(pods), ['console', 'link', 'nats', 'proxy'])
+  await check('all on again: the console says so, kubectl works', async () => {
+    await change({ console }, all)
+    await shows({ 'kubernetes-api': true, heartbeats: true })
     await untilReachable()
   })
   for (const name of ['link', 'proxy', 'console'] as const) {
-    await check(`two containers of ${name} in the pod`, async () => {
-      await upgradeAgent(world, { [name]: { replicas: 2 } })
-      const containers = containersOf(await untilAgentReady(world))
-      assert.deepEqual(containers, ['console', 'link', 'nats', 'proxy', `${name}-2`].toSorted())
-      await untilReachable()
-    })
+    await check(
+      `two containers of ${name} in the pod: both work, and the console shows them`,
+      async () => {
+        const changes = { console, [name]: { ...(name === 'console' && console), replicas: 2 } }
+        await change(changes, [...all, `${name}-2`].toSorted())
+        await until('the console shows both of them as ok', async () => {
+          const { sidecars } = await ask<{ sidecars: Sidecar[] }>('health/detailed')
+          const states = sidecars
+            .filter(({ sidecar }) => sidecar === name)
+            .map(({ state }) => state)
+          assert.deepEqual(states, ['ok', 'ok'])
+          return true
+        })
+        await untilReachable()
+      },
+    )
   }
-  await check('two pods', async () => {
-    await upgradeAgent(world, { podReplicas: 2 })
-    assert.equal((await untilAgentReady(world)).length, 2)
-    await untilReachable()
-  })
+
+  async function change(changes: object, containers: string[]): Promise<void> {
+    await agent.upgrade(changes)
+    const [pod] = await agent.untilReady()
+    assert.deepEqual(namesOf(pod), containers)
+  }
 
   async function untilReachable(): Promise<void> {
-    await until('kubectl works through the tunnel', () => kubectl(version), 30_000)
+    const isThrough = async () => (await fetch('/version')).status === 200
+    await until('requests are answered through the tunnel', isThrough, reachMs)
   }
-}
 
-function containersOf([pod]: AgentPod[]): string[] {
-  const { containers = [], initContainers = [] } = pod?.spec ?? {}
-  return [...containers, ...initContainers].map(({ name }) => name).toSorted()
-}
+  /** Every rule that the release made. */
+  function rights(): Promise<string> {
+    const selector = `app.kubernetes.io/instance=${agent.release}`
+    return world.kubectl(['get', 'clusterroles,roles', '-A', '-l', selector, '-o', 'yaml'])
+  }
 
-/** Every rule that the release made. */
-function rights({ kubectl }: World): Promise<string> {
-  const selector = `app.kubernetes.io/instance=${names.agent.release}`
-  return kubectl(['get', 'clusterroles,roles', '-A', '-l', selector, '-o', 'yaml'])
-}
+  /** The console's list of features has these on or off; it says why one is off. */
+  async function shows(expected: Record<string, boolean>): Promise<void> {
+    await until('the console shows what is on', async () => {
+      const { features } = await ask<{ features: Feature[] }>('status/features')
+      for (const [name, isOn] of Object.entries(expected)) {
+        const found = features.find((each) => each.name === name)
+        assert.equal(found?.enabled, isOn, name)
+        assert.match(found.reason, isOn ? /^$/ : whyOff, name)
+      }
+      return true
+    })
+  }
 
-async function isConnected(world: World): Promise<boolean> {
-  const { clusters } = await ctl<{ clusters: { name: string; agents: number }[] }>(
-    world,
-    ...['clusters', 'list'],
-  )
-  return clusters.some(({ name, agents }) => name === names.cluster && agents > 0)
+  /** What the console answers in its pod: the way through the tunnel may be what is off. */
+  async function ask<T>(path: string): Promise<T> {
+    const script = `
+      const headers = { authorization: 'Bearer ${consoleSecret.token}' }
+      const answer = await fetch('http://127.0.0.1:8080/api/${path}', { headers })
+      if (!answer.ok) throw new Error(await answer.text())
+      console.log(await answer.text())`
+    const exec = ['exec', '-n', agent.namespace, `deployment/${agent.release}`, '-c', 'console']
+    const node = ['node', '--input-type=module', '-e', script]
+    return JSON.parse(await world.kubectl([...exec, '--', ...node])) as T
+  }
+
+  async function isConnected(): Promise<boolean> {
+    const { clusters } = await ctl<{ clusters: { name: string; agents: number }[] }>(
+      world,
+      ...['clusters', 'list'],
+    )
+    return clusters.some(({ name, agents }) => name === agent.cluster && agents > 0)
+  }
 }

@@ -1,55 +1,99 @@
 import assert from 'node:assert/strict'
 
+import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
-import { agentPods, names, untilAgentReady, upgradeAgent } from './install.ts'
+import { agentNames, names } from './names.ts'
+import { namesOf } from './pods.ts'
 import type { Tunnel } from './tunnel.ts'
 import { until } from './until.ts'
-import type { World } from './world.ts'
+import type { World, WorldNode } from './world.ts'
 
 /** What comes and goes without anybody's doing. */
 const fleeting = ['events', 'events.events.k8s.io', 'leases.coordination.k8s.io']
 
+/** What the controller manager puts into each namespace, a moment after it was made. */
+const everywhere = /^(ConfigMap \S+ kube-root-ca\.crt|ServiceAccount \S+ default)$/
+
 /** The names of all objects there are, of every kind. */
-export async function inventory({ kubectl }: World): Promise<Set<string>> {
+export async function inventory({ kubectl }: WorldNode): Promise<Set<string>> {
   const listed = await kubectl(['api-resources', '--verbs=list', '-o', 'name'])
   const kinds = listed.split('\n').filter((kind) => kind !== '' && !fleeting.includes(kind))
   const found = await kubectl([
     ...['get', kinds.join(','), '-A', '--ignore-not-found', '--no-headers'],
     ...['-o', 'custom-columns=:kind,:metadata.namespace,:metadata.name'],
   ])
-  return new Set(found.split('\n').map((line) => line.trim().replaceAll(/\s+/g, ' ')))
+  const lines = found.split('\n').map((line) => line.trim().replaceAll(/\s+/g, ' '))
+  return new Set(lines.filter((line) => !everywhere.test(line)))
 }
 
-/** Upgrade, rollback and uninstall; `before` is what there was when each was installed. */
+/** A rollback after an upgrade. */
+export async function checkRollback(
+  { check }: Checks,
+  agent: Agent,
+  { fetch }: Tunnel,
+): Promise<void> {
+  const containers = async (): Promise<string[]> => namesOf((await agent.untilReady())[0])
+  await check('helm rollback: the values before the upgrade are back, kubectl works', async () => {
+    const before = await containers()
+    assert.ok(before.includes('console'))
+    await agent.upgrade({ console: { enabled: false }, proxy: { replicas: 2 } })
+    assert.deepEqual(await containers(), ['link', 'nats', 'proxy', 'proxy-2'])
+    await agent.rollback()
+    assert.deepEqual(await containers(), before)
+    await until('kubectl works', async () => (await fetch('/version')).status === 200)
+  })
+}
+
+/** Uninstalls an agent that has `state.keep`. */
+export async function checkKeptState(
+  { check }: Checks,
+  world: World,
+  { release, namespace, uninstall }: Agent,
+): Promise<void> {
+  await check('helm uninstall with state.keep: only the state stays, as it was', async () => {
+    const kept = { configmap: `${release}-state`, secret: `${release}-secrets` }
+    const readIds = async (): Promise<unknown> => {
+      const path = `/api/v1/namespaces/${namespace}/configmaps/${kept.configmap}`
+      return (await world.read<{ data: object }>(path)).data
+    }
+    const ids = await readIds()
+    assert.ok(ids)
+    await uninstall()
+    await until('of what bears its name, only the state is left', async () => {
+      const left = [...(await inventory(world))].filter((line) => line.includes(release))
+      assert.deepEqual(left.toSorted(), [
+        `ConfigMap ${namespace} ${kept.configmap}`,
+        `Secret ${namespace} ${kept.secret}`,
+      ])
+      return true
+    })
+    assert.deepEqual(await readIds(), ids)
+    const names = [`configmap/${kept.configmap}`, `secret/${kept.secret}`]
+    await world.kubectl(['delete', '-n', namespace, ...names])
+  })
+}
+
+/** Uninstalls the last agents and the control plane; `before` is what there was when each was installed. */
 export async function checkUninstall(
   { check }: Checks,
   world: World,
-  { fetch, kubectl }: Tunnel,
-  before: { agent: Set<string>; controlPlane: Set<string> },
+  agents: Agent[],
+  before: { agents: Set<string>; controlPlane: Set<string> },
 ): Promise<void> {
-  const { release, namespace } = names.agent
-  await check(
-    'helm rollback brings the values before the upgrade back, and kubectl works',
-    async () => {
-      await upgradeAgent(world, { console: { enabled: false }, proxy: { replicas: 2 } })
-      await untilAgentReady(world)
-      await world.helm(['rollback', release, '-n', namespace, '--wait', '--timeout', '120s'])
-      const [pod] = await untilAgentReady(world)
-      const containers = pod?.spec.containers.map(({ name }) => name).toSorted()
-      assert.deepEqual(containers, ['console', 'link', 'proxy'])
-      await until('kubectl works', async () => (await fetch('/version')).status === 200)
-    },
-  )
-  await check('helm uninstall of the agent leaves nothing behind', async () => {
-    await kubectl(['delete', 'namespace', 'shop', '--wait'])
-    await world.helm(['uninstall', release, '-n', namespace, '--wait'])
-    await until('its pods are gone', async () => (await agentPods(world)).length === 0)
-    await untilSame(world, before.agent)
+  await check('helm uninstall of the last agents: none of them left anything behind', async () => {
+    await Promise.all([
+      world.kubectl(['delete', 'namespace', names.shop, '--wait']),
+      ...agents.map((agent) => agent.uninstall()),
+    ])
+    await untilSame(world, before.agents)
   })
   await check('helm uninstall of the control plane leaves nothing behind', async () => {
     const { release, namespace } = names.controlPlane
-    await world.helm(['uninstall', release, '-n', namespace, '--wait'])
-    await world.kubectl(['delete', 'namespace', names.agent.namespace, '--wait'])
+    const namespaces = Object.values(agentNames).map((each) => each.namespace)
+    await Promise.all([
+      world.helm(['uninstall', release, '-n', namespace, '--wait']),
+      world.kubectl(['delete', 'namespace', ...namespaces, '--wait']),
+    ])
     await untilSame(world, before.controlPlane)
   })
 }

@@ -1,11 +1,14 @@
-import { createSocket, type Socket } from 'node:dgram'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 
-import { until } from './until.ts'
-import type { World } from './world.ts'
+import { space } from '@agent/cluster'
+
+import type { WorldNode } from './world.ts'
 
 /** Where kubelet tells pods that names are resolved. */
 const clusterIp = '10.96.0.10'
+/** Policies see the port that answers. */
+const port = 53
 const ttlSeconds = 2
 const code = { found: 0, unknown: 3 }
 const typeA = 1
@@ -23,11 +26,10 @@ type Endpoints = {
  * Names of Services for the node's pods, as a cluster's DNS gives them (A records of RFC 1035, over UDP): the whole node
  * brings none, and charts use them. Answered from the host, with what the API server says at that moment.
  */
-export async function startDns(world: World, scope: AsyncDisposableStack): Promise<void> {
+export async function startDns(world: WorldNode, scope: AsyncDisposableStack): Promise<void> {
   const socket = createSocket('udp4')
   scope.defer(() => new Promise<void>((resolve) => socket.close(() => resolve())))
-  const address = await addressTowards(world.nodeAddress)
-  socket.bind(0, address)
+  socket.bind(port, space.hostAddress)
   await once(socket, 'listening')
   socket.on('message', (query, from) => {
     answer(query, (name) => resolve(world, name)).then(
@@ -37,13 +39,12 @@ export async function startDns(world: World, scope: AsyncDisposableStack): Promi
     )
   })
   const metadata = { name: 'kube-dns', namespace: 'kube-system' }
-  const { port } = socket.address()
   await world.apply(
     {
       apiVersion: 'v1',
       kind: 'Service',
       metadata,
-      spec: { clusterIP: clusterIp, ports: [{ name: 'dns', protocol: 'UDP', port: 53 }] },
+      spec: { clusterIP: clusterIp, ports: [{ name: 'dns', protocol: 'UDP', port }] },
     },
     {
       apiVersion: 'discovery.k8s.io/v1',
@@ -51,35 +52,23 @@ export async function startDns(world: World, scope: AsyncDisposableStack): Promi
       metadata: { ...metadata, labels: { 'kubernetes.io/service-name': 'kube-dns' } },
       addressType: 'IPv4',
       ports: [{ name: 'dns', protocol: 'UDP', port }],
-      endpoints: [{ addresses: [address] }],
+      endpoints: [{ addresses: [space.hostAddress] }],
     },
   )
 }
 
-/** This machine's address on the way to another. */
-async function addressTowards(remote: string): Promise<string> {
-  const socket: Socket = createSocket('udp4')
-  try {
-    return await until('a way to the node', async () => {
-      socket.connect(9, remote)
-      await once(socket, 'connect')
-      return socket.address().address
-    })
-  } finally {
-    socket.close()
-  }
-}
-
 /** The addresses of `<service>.<namespace>.svc.cluster.local`; undefined where there is none. */
-async function resolve(world: World, name: string): Promise<string[] | undefined> {
+async function resolve(world: WorldNode, name: string): Promise<string[] | undefined> {
   const [, service, namespace] = /^([^.]+)\.([^.]+)\.svc\.cluster\.local$/i.exec(name) ?? []
   if (service === undefined || namespace === undefined) return undefined
-  const { items } = await world.get<{ items: Service[] }>('services', '-n', namespace)
+  const { items } = await world.read<{ items: Service[] }>(
+    `/api/v1/namespaces/${namespace}/services`,
+  )
   const found = items.find(({ metadata }) => metadata.name === service)
   if (found === undefined) return undefined
   if (found.spec.clusterIP !== 'None') return [found.spec.clusterIP]
-  const slices = await world.get<{ items: Endpoints[] }>(
-    ...['endpointslices', '-n', namespace, '-l', `kubernetes.io/service-name=${service}`],
+  const slices = await world.read<{ items: Endpoints[] }>(
+    `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices?labelSelector=kubernetes.io/service-name=${service}`,
   )
   return slices.items.flatMap(({ endpoints }) =>
     (endpoints ?? []).flatMap(({ addresses }) => addresses),

@@ -1,80 +1,130 @@
+import assert from 'node:assert/strict'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { type Agent, prepareAgent } from './agent.ts'
 import { checkConsole } from './check-console.ts'
 import { checkHelm } from './check-helm.ts'
 import { checkKubectl } from './check-kubectl.ts'
-import { checkLoad } from './check-load.ts'
-import { checkRecovery } from './check-recovery.ts'
+import { checkLoad, checkRollingUpgrade, checkTwoPods } from './check-load.ts'
+import { checkNetworkPolicy } from './check-network-policy.ts'
+import { checkControlPlaneRecovery, checkRecovery } from './check-recovery.ts'
 import { checkRights } from './check-rights.ts'
 import { checkSecurity } from './check-security.ts'
 import { checkSidecars } from './check-sidecars.ts'
-import { checkUninstall, inventory } from './check-uninstall.ts'
+import { checkKeptState, checkRollback, checkUninstall, inventory } from './check-uninstall.ts'
 import { type Checks, createChecks } from './checks.ts'
+import {
+  controlPlanePod,
+  installControlPlane,
+  prepareControlPlane,
+  readAuthority,
+  removeSeed,
+} from './control-plane.ts'
 import { startDns } from './dns.ts'
 import { explain } from './explain.ts'
-import {
-  installAgent,
-  installControlPlane,
-  names,
-  prepareAgent,
-  prepareControlPlane,
-  removeSeed,
-  untilAgentReady,
-  upgradeAgent,
-} from './install.ts'
-import { readMemory } from './memory.ts'
+import { agentNames, names } from './names.ts'
+import { namesOf } from './pods.ts'
+import { measure, reportResources } from './resources.ts'
 import { openTunnel } from './tunnel.ts'
 import { startWorld } from './world.ts'
 
-/** Brings the node up and makes every check on it, in order: those in the middle need what the first ones installed. */
+const idleMs = 30_000
+
+/**
+ * Brings the node up and makes every check on it. Agents that have nothing to do with each other are checked side by
+ * side; the one that is measured has nothing to do meanwhile.
+ */
 export async function runEverything(
   dir: string,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<Checks> {
   await using scope = new AsyncDisposableStack()
-  const world = await startWorld(dir, scope, say, signal)
+  const before = { controlPlane: new Set<string>(), agents: new Set<string>() }
+  const world = await startWorld(dir, scope, { progress: say, signal }, async (node) => {
+    await removeSeed(node)
+    await startDns(node, scope)
+    await prepareControlPlane(node)
+    before.controlPlane = await inventory(node)
+  })
   const checks = createChecks(say, () => explain(world), signal)
   const { check } = checks
   for (const { name, packedBytes, unpackedBytes, digest } of Object.values(world.images)) {
     say(`${name} ${digest}: ${mib(packedBytes)} packed, ${mib(unpackedBytes)} on disk`)
   }
-  await removeSeed(world)
-  await startDns(world, scope)
-  await prepareControlPlane(world)
-  const beforeControlPlane = await inventory(world)
   const install = 'helm install of the control plane: it becomes ready'
   if (!(await check(install, () => installControlPlane(world)))) return checks
-  await prepareAgent(world)
-  const beforeAgent = await inventory(world)
-  const isInstalled = await check('helm install of the agent: it becomes ready', async () => {
-    await installAgent(world)
-    await untilAgentReady(world)
-  })
-  if (!isInstalled) return checks
-  using tunnel = await openTunnel(world)
 
-  for (const { release, namespace } of [names.controlPlane, names.agent]) {
-    await check(`helm test of ${release}`, async () => {
+  const authority = await readAuthority(world)
+  const prepare = (name: keyof typeof agentNames) =>
+    prepareAgent(world, agentNames[name], authority)
+  const agents = await Promise.all([
+    prepare('used'),
+    prepare('changed'),
+    prepare('loaded'),
+    prepare('edge'),
+  ])
+  const [used, changed, loaded, edge] = agents
+  before.agents = await inventory(world)
+  const areInstalled = await check(
+    'helm install of four agents, one of them as profile edge: they become ready',
+    async () => {
+      await Promise.all(agents.map((agent) => agent.install()))
+    },
+  )
+  if (!areInstalled) return checks
+  const openTo = async ({ cluster }: Agent) => scope.use(await openTunnel(world, cluster))
+  const [toUsed, toChanged, toLoaded, toEdge] = await Promise.all([
+    openTo(used),
+    openTo(changed),
+    openTo(loaded),
+    openTo(edge),
+  ])
+  const test = ({ release, namespace }: { release: string; namespace: string }) =>
+    check(`helm test of ${release}`, async () => {
       await world.helm(['test', release, '-n', namespace, '--timeout', '60s'])
     })
+
+  const firstSteps = async (): Promise<void> => {
+    await checkSecurity(checks, world, used)
+    if (!(await checkKubectl(checks, world, toUsed))) return
+    await checkConsole(checks, used, toUsed)
+    await checkHelm(checks, world, toUsed)
+    await checkRights(checks, world, used)
+    await checkNetworkPolicy(checks, world, used, toUsed)
+    await checkRecovery(checks, world, used, toUsed)
+    await checkTwoPods(checks, used, toUsed)
   }
-  await checkSecurity(checks, world)
-  if (!(await checkKubectl(checks, world, tunnel))) return checks
-  await checkConsole(checks, tunnel)
-  await checkHelm(checks, world, tunnel)
-  await check('memory, at rest again', async () => {
-    const namespaces = [names.agent.namespace, names.controlPlane.namespace]
-    return `working set (anonymous) in MiB: ${(await readMemory(world, namespaces)).join(', ')}`
-  })
-  await checkRights(checks, world)
-  await checkSidecars(checks, world, tunnel)
-  await upgradeAgent(world, {})
-  await checkRecovery(checks, world, tunnel)
-  await checkLoad(checks, world, tunnel)
-  await checkUninstall(checks, world, tunnel, {
-    agent: beforeAgent,
-    controlPlane: beforeControlPlane,
-  })
+  const changes = async (): Promise<void> => {
+    await checkSidecars(checks, world, changed, toChanged)
+    await checkRollback(checks, changed, toChanged)
+  }
+  const rest = async () => {
+    await test(loaded)
+    await check('profile edge: one container, and kubectl works', async () => {
+      const [pod] = await edge.untilReady()
+      assert.deepEqual(namesOf(pod), ['edge'])
+      assert.equal((await toEdge.fetch('/version')).status, 200)
+    })
+    const pods = [...(await loaded.untilReady()), ...(await edge.untilReady())]
+    return measure(pods, () => delay(idleMs, undefined, { signal }))
+  }
+  const [{ taken: idle }] = await allOf([rest(), firstSteps(), changes(), test(names.controlPlane)])
+  const { taken: idleControlPlane } = await measure([await controlPlanePod(world)], () =>
+    checkKeptState(checks, world, changed),
+  )
+  await checkRollingUpgrade(checks, used, toUsed)
+  const load = await checkLoad(checks, world, loaded, toLoaded)
+  await reportResources(new Map([...idle, ...idleControlPlane]), load, say)
+  await checkControlPlaneRecovery(checks, world, loaded, toLoaded)
+  await checkUninstall(checks, world, [used, loaded, edge], before)
   return checks
+}
+
+/** Waits for all of them, also where one fails: none may go on alone. */
+async function allOf<T extends Promise<unknown>[]>(tasks: [...T]) {
+  await Promise.allSettled(tasks)
+  return Promise.all(tasks)
 }
 
 function mib(bytes: number): string {

@@ -4,12 +4,14 @@ import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 
 import { type CommandOptions, execute, mustExecute, type Outcome } from './command.ts'
-import { ctl, names, publicUrl } from './install.ts'
+import { ctl, publicUrl } from './control-plane.ts'
+import { names } from './names.ts'
 import type { World } from './world.ts'
 
 /** A person's way in: a kubeconfig from the control plane, and nothing of the cluster's own. */
 export type Tunnel = {
   kubeconfig: string
+  /** The cluster's API. */
   url: URL
   ca: string
   token: string
@@ -27,16 +29,16 @@ type Kubeconfig = {
   users: [{ user: { token: string } }]
 }
 
-/** Makes a token for the user and writes the kubeconfig that the control plane hands out. */
-export async function openTunnel(world: World): Promise<Tunnel> {
+/** Makes a token for the user and writes the kubeconfig of a cluster that the control plane hands out. */
+export async function openTunnel(world: World, name: string): Promise<Tunnel> {
   const config = await ctl<Kubeconfig>(
     world,
-    ...['kubeconfig', '--cluster', names.cluster, '--user', names.user, '--group', names.group],
+    ...['kubeconfig', '--cluster', name, '--user', names.user, '--group', names.group],
   )
   const { cluster } = config.clusters[0]
   // In its container, the command line knows the control plane as localhost.
   cluster.server = `${publicUrl(world)}${new URL(cluster.server).pathname}`
-  const kubeconfig = join(world.dir, 'tunnel.kubeconfig')
+  const kubeconfig = join(world.dir, `${name}.kubeconfig`)
   await writeFile(kubeconfig, JSON.stringify(config), { mode: 0o600 })
   const { token } = config.users[0].user
   const ca = Buffer.from(cluster['certificate-authority-data'], 'base64').toString('utf8')

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+const pollMs = 150
+
 /** Asks until there is an answer; rejects with what stood in the way when the deadline passes. */
 export async function until<T>(
   what: string,
@@ -19,6 +21,6 @@ export async function until<T>(
     if (performance.now() > deadline) {
       throw new Error(`not within ${timeoutMs / 1_000} s: ${what}`, { cause: problem })
     }
-    await delay(200)
+    await delay(pollMs)
   }
 }

@@ -1,10 +1,40 @@
 import { testImage } from '@agent/cluster'
+import type { Image } from '@agent/image'
+
+const restrictedPod = {
+  runAsNonRoot: true,
+  runAsUser: 1_000,
+  seccompProfile: { type: 'RuntimeDefault' },
+}
 
 /** What a container of a restricted pod says about itself. */
 export const restrictedContainer = {
   allowPrivilegeEscalation: false,
   readOnlyRootFilesystem: true,
   capabilities: { drop: ['ALL'] },
+}
+
+/** A pod that does nothing and brings Node, to look out of it. */
+export function lookout(name: string, namespace: string, { name: image }: Image): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace },
+    spec: {
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 0,
+      securityContext: restrictedPod,
+      containers: [
+        {
+          name,
+          image,
+          imagePullPolicy: 'Never',
+          command: ['node', '-e', 'setInterval(() => {}, 2 ** 30)'],
+          securityContext: restrictedContainer,
+        },
+      ],
+    },
+  }
 }
 
 /** Somebody's application: a small web server in a real container, behind a Service, with a folder to write to. */
@@ -22,11 +52,7 @@ export function webApp(name: string, namespace: string): object[] {
           spec: {
             automountServiceAccountToken: false,
             terminationGracePeriodSeconds: 1,
-            securityContext: {
-              runAsNonRoot: true,
-              runAsUser: 1_000,
-              seccompProfile: { type: 'RuntimeDefault' },
-            },
+            securityContext: restrictedPod,
             containers: [
               {
                 name,

@@ -1,47 +1,62 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { type Cluster, startNodeCluster } from '@agent/cluster'
+import { type Cluster, createApiReader, startNodeCluster } from '@agent/cluster'
 import { buildImages, type Image, type ImageKind } from '@agent/image'
 import { type Progress, resolveTools } from '@agent/toolbox'
 
 import { type CommandOptions, mustExecute } from './command.ts'
 
-/** What a check needs: a whole node with our images on it, and the tools of the person in front of it. */
-export type World = {
+/** A whole node, and the tools of the person in front of it. */
+export type WorldNode = {
   dir: string
+  cluster: Cluster
   /** The node's address, as the host and its pods reach it. */
   nodeAddress: string
-  images: Record<ImageKind, Image>
   programs: { kubectl: string; helm: string }
   adminKubeconfig: string
   /** As the cluster's owner, around the tunnel. */
   kubectl(args: string[], options?: CommandOptions): Promise<string>
   /** Objects, created or changed. */
   apply(...objects: object[]): Promise<void>
-  /** One object, or a list of them, parsed. */
-  get<T>(...args: string[]): Promise<T>
+  /** What the API server answers at a path, as the cluster's owner; cheaper than kubectl. */
+  read<T>(path: string): Promise<T>
   /** Helm, with the cluster owner's rights unless another kubeconfig is named. */
   helm(args: string[], options?: { values?: object; kubeconfig?: string }): Promise<string>
 }
 
-/** Starts the node and imports the images; it all ends with `scope`. */
+/** What a check needs: the node with our images on it. */
+export type World = WorldNode & { images: Record<ImageKind, Image> }
+
+/** Starts the node, and prepares it while the images are packed; then imports them. It all ends with `scope`. */
 export async function startWorld(
   dir: string,
   scope: AsyncDisposableStack,
-  progress: Progress,
-  signal: AbortSignal,
+  { progress, signal }: { progress: Progress; signal: AbortSignal },
+  prepare: (node: WorldNode) => Promise<void>,
 ): Promise<World> {
   const { helm } = await resolveTools(['helm', 'nats-server'], { progress, signal })
-  const images = await buildImages({
-    bundleDir: `${dir}-bundles`,
-    prefix: 'localhost/pipeops-',
-    tag: 'e2e',
-    progress,
-  })
-  const cluster = scope.use(await startNodeCluster({ dir, progress, signal }))
-  for (const image of Object.values(images)) await importImage(dir, image)
-  return createWorld(dir, cluster, images, helm, signal)
+  const startNode = async (): Promise<WorldNode> => {
+    const cluster = scope.use(await startNodeCluster({ dir, progress, signal }))
+    const api = scope.use(await createApiReader(cluster))
+    const node = createNode(dir, cluster, api.read, helm, signal)
+    await prepare(node)
+    return node
+  }
+  // Both come to an end before either's failure is told: nothing may start after the scope has ended.
+  const [packed, started] = await Promise.allSettled([
+    buildImages({
+      bundleDir: `${dir}-bundles`,
+      prefix: 'localhost/pipeops-',
+      tag: 'e2e',
+      progress,
+    }),
+    startNode(),
+  ])
+  if (started.status === 'rejected') throw started.reason
+  if (packed.status === 'rejected') throw packed.reason
+  for (const image of Object.values(packed.value)) await importImage(dir, image)
+  return { ...started.value, images: packed.value }
 }
 
 async function importImage(dir: string, { name, archive }: Image): Promise<void> {
@@ -53,13 +68,13 @@ async function importImage(dir: string, { name, archive }: Image): Promise<void>
   if (!listed.includes(name)) throw new Error(`containerd did not take ${name}:\n${listed}`)
 }
 
-function createWorld(
+function createNode(
   dir: string,
   cluster: Cluster,
-  images: World['images'],
+  read: WorldNode['read'],
   helmProgram: string,
   signal: AbortSignal,
-): World {
+): WorldNode {
   const { adminKubeconfig } = cluster
   const helmEnv = {
     HELM_CACHE_HOME: join(dir, 'helm/cache'),
@@ -67,12 +82,16 @@ function createWorld(
     HELM_DATA_HOME: join(dir, 'helm/data'),
     HOME: dir,
   }
-  const kubectl: World['kubectl'] = (args, options) =>
-    mustExecute(cluster.kubectl, ['--kubeconfig', adminKubeconfig, ...args], { signal, ...options })
+  const kubectl: WorldNode['kubectl'] = (args, options) =>
+    mustExecute(cluster.kubectl, ['--kubeconfig', adminKubeconfig, ...args], {
+      env: { HOME: dir },
+      signal,
+      ...options,
+    })
   return {
     dir,
+    cluster,
     nodeAddress: new URL(cluster.url).hostname,
-    images,
     programs: { kubectl: cluster.kubectl, helm: helmProgram },
     adminKubeconfig,
     kubectl,
@@ -80,9 +99,7 @@ function createWorld(
       const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects })
       await kubectl(['apply', '--server-side', '-f', '-'], { input })
     },
-    async get<T>(...args: string[]) {
-      return JSON.parse(await kubectl(['get', '-o', 'json', ...args])) as T
-    },
+    read,
     helm(args, { values, kubeconfig = adminKubeconfig } = {}) {
       const from = values === undefined ? [] : ['--values', '-']
       return mustExecute(helmProgram, [...args, ...from, '--kubeconfig', kubeconfig], {

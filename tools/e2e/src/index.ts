@@ -1,0 +1,3 @@
+export { type Checks, createChecks } from './checks.ts'
+export { type CommandOptions, execute, mustExecute } from './command.ts'
+export { until } from './until.ts'
