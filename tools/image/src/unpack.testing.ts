@@ -64,7 +64,8 @@ export async function runInside(
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk) => {
       output += chunk
-      if (until !== undefined && output.includes(until)) child.kill()
+      // Once: a second signal would not let it end in order.
+      if (until !== undefined && !child.killed && output.includes(until)) child.kill()
     })
   }
   const [code] = await closed
