@@ -4,6 +4,15 @@ import { join } from 'node:path'
 import { KubeConfigFields } from '@agent/kube'
 import * as z from 'zod'
 
+/** A user without HOME and without a line in /etc/passwd, as containers have, has none; whoever needs it names a file. */
+function home(): string {
+  try {
+    return homedir()
+  } catch {
+    return '/'
+  }
+}
+
 /** The link's environment. */
 export const Config = z
   .object({
@@ -54,7 +63,7 @@ export const Config = z
       .describe('Secret with material that must stay secret.'),
     PIPEOPS_STATE_FILE: z
       .string()
-      .default(() => join(homedir(), '.local', 'state', 'pipeops-agent', 'state'))
+      .default(() => join(home(), '.local', 'state', 'pipeops-agent', 'state'))
       .describe('Encrypted state file (0600); its key lies beside it.'),
     PIPEOPS_STATE_KEY_FILE: z
       .string()
