@@ -1,8 +1,9 @@
 import { AgentError, type CanaryOpen, type ResponseHead } from '@agent/contracts'
-import type { ApiServer } from '@agent/kube'
+import { type ApiServer, callKube } from '@agent/kube'
 import { FrameType, type Session, type Stream, type StreamHandler } from '@agent/streams'
 
-import { callError } from './call-error.ts'
+/** Well before the canary's own deadline: an API server that hangs is no fault of the connection, which must stay. */
+const probeMs = 5_000
 
 /** What one try of the whole path found. */
 export type CanaryResult =
@@ -74,28 +75,13 @@ export function answerProbe(
 }
 
 async function askReadiness(api: ApiServer, signal: AbortSignal): Promise<ResponseHead> {
-  const authorization = api.authorization()
-  let response
-  try {
-    response = await api.dispatcher().request({
-      origin: api.origin,
-      path: `${api.basePath}/readyz`,
-      method: 'GET',
-      headers: authorization === undefined ? {} : { authorization },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]),
-      headersTimeout: 5_000,
-      bodyTimeout: 5_000,
-    })
-    await response.body.dump()
-  } catch (error) {
-    throw callError(error as Error, 'api-server')
-  }
-  const { statusCode } = response
-  if (statusCode === 401) {
+  const call = { path: '/readyz', accept: 'text/plain', timeoutMs: probeMs, signal }
+  const { status } = await callKube(api, call)
+  if (status === 401) {
     throw new AgentError('rbac-missing', 'the API server refuses the agent’s credential (401)')
   }
-  if (statusCode >= 500) {
-    throw new AgentError('api-server-unreachable', `the API server is not ready (${statusCode})`)
+  if (status >= 500) {
+    throw new AgentError('api-server-unreachable', `the API server is not ready (${status})`)
   }
-  return { status: statusCode, statusText: '', headers: [] }
+  return { status, statusText: '', headers: [] }
 }

@@ -19,35 +19,49 @@ export type KubeAnswer = { status: number; body: unknown }
 
 const maxAnswerBytes = 8_388_608
 
-/** Makes one call; throws `api-server-unreachable` or `-untrusted` where no answer came. */
+/** Makes one call; throws `api-server-unreachable` or `-untrusted` where no answer came in time. */
 export async function callKube(api: ApiServer, call: KubeCall): Promise<KubeAnswer> {
-  const { method = 'GET', timeoutMs = 10_000 } = call
-  const deadline = AbortSignal.timeout(timeoutMs)
+  const deadline = AbortSignal.timeout(call.timeoutMs ?? 10_000)
+  const signal = call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal])
+  const over = Promise.withResolvers<never>()
+  const end = (): void => over.reject(signal.reason as Error)
+  signal.addEventListener('abort', end, { once: true })
+  if (signal.aborted) end()
   try {
-    const response = await api.dispatcher().request({
-      origin: api.origin,
-      path: api.basePath + call.path,
-      method,
-      headers: {
-        ...kubeHeaders(api, call.accept, call.body !== undefined),
-        ...(call.contentType === undefined ? {} : { 'content-type': call.contentType }),
-      },
-      body: call.body === undefined ? null : JSON.stringify(call.body),
-      signal: call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal]),
-    })
-    const chunks: Buffer[] = []
-    let size = 0
-    for await (const chunk of response.body) {
-      size += chunk.length
-      if (size > maxAnswerBytes)
-        throw new AgentError('internal', `${call.path}: the answer is too large`)
-      chunks.push(chunk)
-    }
-    const text = Buffer.concat(chunks).toString('utf8')
-    return { status: response.statusCode, body: text === '' ? null : parse(text) }
+    const exchanged = exchange(api, call, signal)
+    exchanged.catch(() => {})
+    // undici hears of an end only once it has a connection: a server that hangs would be waited for past the deadline.
+    return await Promise.race([exchanged, over.promise])
   } catch (error) {
     throw unanswered(error)
+  } finally {
+    signal.removeEventListener('abort', end)
   }
+}
+
+async function exchange(api: ApiServer, call: KubeCall, signal: AbortSignal): Promise<KubeAnswer> {
+  const { method = 'GET' } = call
+  const response = await api.dispatcher().request({
+    origin: api.origin,
+    path: api.basePath + call.path,
+    method,
+    headers: {
+      ...kubeHeaders(api, call.accept, call.body !== undefined),
+      ...(call.contentType === undefined ? {} : { 'content-type': call.contentType }),
+    },
+    body: call.body === undefined ? null : JSON.stringify(call.body),
+    signal,
+  })
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of response.body) {
+    size += chunk.length
+    if (size > maxAnswerBytes)
+      throw new AgentError('internal', `${call.path}: the answer is too large`)
+    chunks.push(chunk)
+  }
+  const text = Buffer.concat(chunks).toString('utf8')
+  return { status: response.statusCode, body: text === '' ? null : parse(text) }
 }
 
 /** Headers of the agent's own calls. */
