@@ -80,6 +80,43 @@ test('a stop finishes answers that a slow client still reads, and waits for no s
   await eventually(() => silent.closed, { deadlineMs: 1_000, what: 'the silent connection’s end' })
 })
 
+test('an answer to a body that is still being sent leaves the connection fit for the next request', async () => {
+  await using plane = await startTestControlPlane()
+  const windowBytes = 1_048_576
+  await plane.connectAgent('east', (stream) => {
+    let received = 0
+    const answer = (): void => {
+      stream.sendHead(FrameType.head, {
+        status: 413,
+        statusText: '',
+        headers: ['Content-Length', '0'],
+      })
+      stream.end()
+    }
+    return {
+      onData(bytes) {
+        received += bytes.length
+        // All that it was given credit for, so that the client has to wait just now.
+        if (received === windowBytes) answer()
+      },
+      onEnd: () => received === 0 && answer(),
+      onReset() {},
+    }
+  })
+  const client = await plane.openSocket()
+  let text = ''
+  client.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  const head = `POST /api/v1/clusters/agent/east/proxy/api HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${plane.adminToken}\r\n`
+  client.write(`${head}Content-Length: ${4 * windowBytes}\r\n\r\n`)
+  client.write(Buffer.alloc(4 * windowBytes))
+  ask(plane, client)
+  await eventually(() => text.match(/HTTP\/1.1 413/g)?.length === 2, {
+    deadlineMs: 5_000,
+    what: 'the second answer',
+  })
+  client.destroy()
+})
+
 test('a refused upgrade leaves neither socket nor stream behind, though the client never closes', async () => {
   await using plane = await startTestControlPlane()
   const session = await plane.connectAgent('east', answerWith(403, Buffer.from('no')))

@@ -110,6 +110,8 @@ export function relay(
     request.off('end', onBodyEnd)
     response.off('drain', onDrain)
     response.off('close', onClose)
+    // What the client still sends of its body stands before its next request.
+    if (raw === undefined) request.resume()
   }
 
   const stream = session.open(open, handler)
