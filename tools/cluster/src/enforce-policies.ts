@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type ApiReader, createApiReader } from './api-reader.ts'
 import type { Cluster } from './embedded.ts'
 import { compilePolicies, policyChain, type PolicyState } from './network-policy.ts'
-import { hostPath } from './node-host.ts'
+import { hostPath, tryRun } from './node-host.ts'
 import { space } from './node-names.ts'
 
 const pollMs = 300
@@ -18,6 +18,7 @@ export async function enforcePolicies(cluster: Cluster): Promise<AsyncDisposable
   const inside = (program: string, args: string[], input = ''): Promise<void> =>
     feed('nsenter', [`--net=/run/netns/${space.name}`, program, ...args], input)
   // Pods are ports of one bridge; where its frames do not pass iptables, nothing is enforced between them.
+  await tryRun('modprobe', 'br_netfilter')
   await inside('sh', ['-c', 'echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables'])
   await using scope = new AsyncDisposableStack()
   const api = scope.use(await createApiReader(cluster))

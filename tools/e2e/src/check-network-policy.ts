@@ -6,7 +6,7 @@ import { enforcePolicies, space } from '@agent/cluster'
 
 import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
-import { controlPlanePod, publicUrl } from './control-plane.ts'
+import { controlPlanePod, publicUrl, upgradeControlPlane } from './control-plane.ts'
 import { names } from './names.ts'
 import type { Tunnel } from './tunnel.ts'
 import { until } from './until.ts'
@@ -111,6 +111,30 @@ export async function checkNetworkPolicy(
   await check('it is enforced: in come pods of the same namespace alone', async () => {
     assert.deepEqual(await toAgent(namespace, neighbour), ports('connected'))
     assert.deepEqual(await toAgent(names.shop, stranger), ports(refused))
+  })
+  await check('that of the control plane: its API for all, health for neighbours', async () => {
+    const ofPod: Record<string, Target> = {
+      api: [controlPlane, 8_443],
+      health: [controlPlane, 8_083],
+    }
+    const out: Record<string, Target> = { api: [api.hostname, Number(api.port)] }
+    const { release, namespace: where } = names.controlPlane
+    const reached = () => dial(world, names.shop, [stranger], ofPod)
+    const reaches = () => dial(world, where, [`statefulset/${release}`], out)
+    assert.deepEqual(await reached(), { api: 'connected', health: 'connected' })
+    assert.deepEqual(await reaches(), { api: 'connected' })
+    await upgradeControlPlane(world, { networkPolicy: { enabled: true } })
+    await until(
+      'what is not its API is refused',
+      async () => {
+        assert.deepEqual(await reached(), { api: 'connected', health: refused })
+        assert.deepEqual(await reaches(), { api: refused })
+        return true
+      },
+      settleMs,
+    )
+    assert.equal((await fetch('/version')).status, 200)
+    await upgradeControlPlane(world, {})
   })
   await check('without it again, everything is reached', async () => {
     await agent.upgrade({})

@@ -45,12 +45,14 @@ export async function checkRecovery(
       ...['--kubeconfig', world.adminKubeconfig, 'exec', ...where],
     ])
     assert.notEqual(code, 0)
-    // Where the kernel ends the whole container, kubelet starts it again (cgroup v2).
-    const now = statusOf(await world.read<Pod>(pathOf(agent.namespace, name)), 'console')
-    const { oomKills } = await readContainerUsage(id).catch(() => ({ oomKills: 0 }))
-    assert.ok(
-      oomKills > 0 || now.restartCount > restartCount || !now.ready,
-      'killed for its memory',
+    await until(
+      'somebody was killed for their memory',
+      async () => {
+        // Where the kernel ends the whole container, kubelet starts it again (cgroup v2).
+        const now = statusOf(await world.read<Pod>(pathOf(agent.namespace, name)), 'console')
+        return now.restartCount > restartCount || (await readContainerUsage(id)).oomKills > 0
+      },
+      kubeletSeconds * 1_000,
     )
     await agent.untilReady()
   })

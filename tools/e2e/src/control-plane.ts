@@ -34,19 +34,28 @@ export async function prepareControlPlane(world: WorldNode): Promise<void> {
 }
 
 /** The control plane as an operator installs it, on a volume of this node and reached at the node's address. */
-export async function installControlPlane(world: World): Promise<void> {
+export function installControlPlane(world: World): Promise<void> {
+  return applyControlPlane(world, 'install', {})
+}
+
+/** Changes values on top of those it was installed with. */
+export function upgradeControlPlane(world: World, changes: object): Promise<void> {
+  return applyControlPlane(world, 'upgrade', changes)
+}
+
+async function applyControlPlane(world: World, verb: string, changes: object): Promise<void> {
   const { release, namespace } = names.controlPlane
-  await world.helm(
-    ['install', release, charts.controlPlane, '-n', namespace, '--wait', '--timeout', '120s'],
-    {
-      values: {
-        image: local(world.images['control-plane']),
-        publicUrl: publicUrl(world),
-        service: { type: 'NodePort', nodePort },
-        probes: fastProbes,
-      },
-    },
-  )
+  const values = {
+    image: local(world.images['control-plane']),
+    publicUrl: publicUrl(world),
+    // Shorter than the default: whoever is refused is told sooner.
+    waitSeconds: 5,
+    service: { type: 'NodePort', nodePort },
+    probes: fastProbes,
+    ...changes,
+  }
+  const where = [release, charts.controlPlane, '-n', namespace]
+  await world.helm([verb, ...where, '--wait', '--timeout', '120s'], { values })
 }
 
 /** How agents and people reach the control plane: through the node. */

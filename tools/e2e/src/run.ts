@@ -116,6 +116,8 @@ export async function runEverything(
   await checkRollingUpgrade(checks, used, toUsed)
   const load = await checkLoad(checks, world, loaded, toLoaded)
   await reportResources(new Map([...idle, ...idleControlPlane]), load, say)
+  // Takes its time, and nobody needs it any more.
+  await world.kubectl(['delete', 'namespace', names.shop, '--wait=false'])
   await checkControlPlaneRecovery(checks, world, loaded, toLoaded)
   await checkUninstall(checks, world, [used, loaded, edge], before)
   return checks
