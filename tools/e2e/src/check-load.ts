@@ -14,15 +14,24 @@ import { assertWithin, measure, type Taken } from './resources.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { World } from './world.ts'
 
-const downloadMib = 1_024
-const execSessions = 200
 const askers = 4
 const podReplicas = 2
 const pollMs = 20
+const batchSize = 10
 const leastRequests = 200
 
-/** The limits of the charts, in MiB. */
-const limits = { link: 160, proxy: 384, console: 160, nats: 64, 'control-plane': 512 }
+/** How much is asked of an agent, and the limits of the charts, in MiB. */
+export type Load = {
+  downloadMib: number
+  execSessions: number
+  limits: Record<string, number>
+}
+export const fullLoad: Load = {
+  downloadMib: 1_024,
+  execSessions: 200,
+  limits: { link: 160, proxy: 384, console: 160, nats: 64, 'control-plane': 512 },
+}
+export const edgeLoad: Load = { downloadMib: 256, execSessions: 50, limits: { edge: 512 } }
 
 /** Under load nothing is killed for its memory; returns what each container took. */
 export async function checkLoad(
@@ -30,15 +39,16 @@ export async function checkLoad(
   world: World,
   agent: Agent,
   tunnel: Tunnel,
+  { downloadMib, execSessions, limits }: Load,
 ): Promise<Map<string, Taken>> {
   let loaded = new Map<string, Taken>()
   await check(
-    `${downloadMib} MiB down and ${execSessions} exec sessions: no container is killed`,
+    `${downloadMib} MiB down and ${execSessions} exec sessions of ${agent.release}: no container is killed`,
     async () => {
       const readPods = async () => [...(await agent.untilReady()), await controlPlanePod(world)]
       const pods = await readPods()
-      await using sessions = await openSessions(tunnel)
-      const { result, taken } = await measure(pods, () => download(world, tunnel))
+      await using sessions = await openSessions(tunnel, execSessions)
+      const { result, taken } = await measure(pods, () => download(world, tunnel, downloadMib))
       loaded = taken
       assert.equal(sessions.open(), execSessions)
       assert.deepEqual(restarts(await readPods()), restarts(pods))
@@ -49,7 +59,11 @@ export async function checkLoad(
   return loaded
 }
 
-async function download({ programs, dir }: World, { kubeconfig }: Tunnel): Promise<Outcome> {
+async function download(
+  { programs, dir }: World,
+  { kubeconfig }: Tunnel,
+  downloadMib: number,
+): Promise<Outcome> {
   const dd = `dd if=/dev/zero bs=1048576 count=${downloadMib}`
   const where = `-n ${names.shop} deployment/web`
   const pipe = `"$0" --kubeconfig "$1" exec ${where} -- ${dd} | wc -c`
@@ -116,7 +130,7 @@ async function ask({ fetch }: Tunnel, signal: AbortSignal): Promise<string[]> {
 }
 
 /** Exec sessions that stay open until they are disposed. */
-async function openSessions({ url, ca, token, kubectl }: Tunnel) {
+async function openSessions({ url, ca, token, kubectl }: Tunnel, count: number) {
   const name = await kubectl(['get', 'pods', '-n', names.shop, '-l', 'app=web', '-o', 'name'])
   const pod = name.trim().replace('pod/', '')
   const target = new URL(
@@ -127,8 +141,8 @@ async function openSessions({ url, ca, token, kubectl }: Tunnel) {
   const open = (): number => sockets.filter((each) => each.readyState === WebSocket.OPEN).length
   await using scope = new AsyncDisposableStack()
   scope.defer(() => sockets.forEach((socket) => socket.terminate()))
-  for (let batch = 0; batch < execSessions; batch += 20) {
-    const opening = Array.from({ length: 20 }, async () => {
+  for (let batch = 0; batch < count; batch += batchSize) {
+    const opening = Array.from({ length: batchSize }, async () => {
       const socket = new WebSocket(target, 'v5.channel.k8s.io', {
         ca,
         headers: { authorization: `Bearer ${token}` },

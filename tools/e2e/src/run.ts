@@ -5,7 +5,7 @@ import { type Agent, prepareAgent } from './agent.ts'
 import { checkConsole } from './check-console.ts'
 import { checkHelm } from './check-helm.ts'
 import { checkKubectl } from './check-kubectl.ts'
-import { checkLoad, checkRollingUpgrade, checkTwoPods } from './check-load.ts'
+import { checkLoad, checkRollingUpgrade, checkTwoPods, edgeLoad, fullLoad } from './check-load.ts'
 import { checkNetworkPolicy } from './check-network-policy.ts'
 import { checkControlPlaneRecovery, checkRecovery } from './check-recovery.ts'
 import { checkRights } from './check-rights.ts'
@@ -114,8 +114,13 @@ export async function runEverything(
     checkKeptState(checks, world, changed),
   )
   await checkRollingUpgrade(checks, used, toUsed)
-  const load = await checkLoad(checks, world, loaded, toLoaded)
-  await reportResources(new Map([...idle, ...idleControlPlane]), load, say)
+  const ofEdge = await checkLoad(checks, world, edge, toEdge, edgeLoad)
+  const ofPod = await checkLoad(checks, world, loaded, toLoaded, fullLoad)
+  await reportResources(
+    new Map([...idle, ...idleControlPlane]),
+    new Map([...ofEdge, ...ofPod]),
+    say,
+  )
   // Takes its time, and nobody needs it any more.
   await world.kubectl(['delete', 'namespace', names.shop, '--wait=false'])
   await checkControlPlaneRecovery(checks, world, loaded, toLoaded)

@@ -14,6 +14,8 @@ export type Metrics = {
   runtime(): Promise<ProcessRuntime[]>
 }
 
+type Who = { sidecar: string; instance: string }
+
 /** How one process does. */
 export type ProcessRuntime = {
   sidecar: string
@@ -46,7 +48,9 @@ export function createMetrics(
   }
 
   async function ask(): Promise<Exposition[]> {
-    const others = pod.sidecars().filter(({ sidecar }) => sidecar !== 'console')
+    const isOwn = ({ sidecar, instance }: Who): boolean =>
+      sidecar === 'console' && instance === own.instance
+    const others = pod.sidecars().filter((each) => !isOwn(each))
     const answers = await Promise.allSettled(
       others.map(({ sidecar, instance }) =>
         bus.request(metricsOf(sidecar, instance), {}, { timeoutMs: askMs }),
