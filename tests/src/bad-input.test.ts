@@ -18,7 +18,12 @@ let agent: Record<string, string>
 
 beforeAll(async () => {
   system = scope.use(
-    await startSystem({ env: { 'control-plane': { CONTROL_PLANE_WAIT_SECONDS: '1' } } }),
+    await startSystem({
+      env: {
+        'control-plane': { CONTROL_PLANE_WAIT_SECONDS: '1' },
+        proxy: { PROXY_CANARY_INTERVAL_SECONDS: '1' },
+      },
+    }),
   )
   const nats = scope.use(await startNats(await resolveTool('nats-server')))
   const dir = await mkdtemp(join(tmpdir(), 'pipeops-bad-'))
@@ -233,10 +238,13 @@ test('an API server that is down is named, by the answer and by readiness, and c
   const pid = system.cluster.pids[1] as number
   process.kill(pid, 'SIGSTOP')
   try {
-    await eventually(async () => /API server/.test((await system.stack.readyz('proxy-1')).reason), {
-      deadlineMs: 20_000,
-      what: 'readiness naming the API server',
-    })
+    await eventually(
+      async () => {
+        expect((await system.stack.readyz('proxy-1')).reason).toMatch(/API server/)
+        return true
+      },
+      { deadlineMs: 20_000, what: 'readiness naming the API server' },
+    )
   } finally {
     process.kill(pid, 'SIGCONT')
   }
@@ -265,6 +273,6 @@ test('a cluster whose agent is away is 503 with Retry-After once the wait is ove
 
 test(
   'every socket, file, child, timer, stream and subscription is back to the baseline',
-  () => system.backTo(),
+  () => system.backToStart(),
   120_000,
 )

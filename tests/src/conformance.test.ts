@@ -138,6 +138,6 @@ function withoutAges(text: string): string {
 
 test(
   'every socket, file, child, timer, stream and subscription is back to the baseline',
-  () => system.backTo(),
+  () => system.backToStart(),
   120_000,
 )

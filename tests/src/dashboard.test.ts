@@ -31,7 +31,10 @@ const problems: string[] = []
 beforeAll(async () => {
   if (isSkipped) return
   browser = await openBrowser()
-  ;({ system, path } = await startSystemOverFaults())
+  // What is shown is the test here, not how soon.
+  ;({ system, path } = await startSystemOverFaults({
+    env: { proxy: { PROXY_CANARY_INTERVAL_SECONDS: '1' } },
+  }))
   context = await browser.newContext({ viewport: desktop, ignoreHTTPSErrors: true })
   page = await context.newPage()
   page.on('pageerror', (error) => problems.push(error.message))
@@ -180,8 +183,8 @@ describe.skipIf(isSkipped)('the dashboard', () => {
       await shows('#state-title', /Connected and carrying requests/, 40_000)
 
       for (const each of system.cluster.pids) process.kill(each, 'SIGSTOP')
-      await shows('#path li[data-state=down]', /API server/, 30_000)
       await page.getByRole('button', { name: 'Test now' }).click()
+      await shows('#path li[data-state=down]', /API server/, 30_000)
       await shows('#test-result .verdict', /Broken at: api-server\. Check/, 40_000)
       await picture('api-server-down')
       for (const each of system.cluster.pids) process.kill(each, 'SIGCONT')
@@ -237,7 +240,7 @@ describe.skipIf(isSkipped)('the dashboard', () => {
 
   test('nothing is left behind once it is closed', async () => {
     await context.close()
-    await system.backTo()
+    await system.backToStart()
   }, 120_000)
 })
 

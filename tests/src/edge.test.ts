@@ -99,5 +99,5 @@ test('asked to stop, it lets a running answer end, and stops in good order', asy
 })
 
 test('every socket, file, child, timer, stream and subscription is back to the baseline', async () => {
-  await system.backTo()
+  await system.backToStart()
 }, 120_000)

@@ -96,6 +96,6 @@ test('clients that stall on a large list make no process grow, stop nobody else,
 
 test(
   'every socket, file, child, timer, stream and subscription is back to the baseline',
-  () => system.backTo(),
+  () => system.backToStart(),
   120_000,
 )

@@ -250,6 +250,6 @@ test('a stopped control plane makes the agent say so in 11 s, and 30 s after it 
 
 test(
   'every socket, file, child, timer, stream and subscription is back to the baseline',
-  () => system.backTo(),
+  () => system.backToStart(),
   120_000,
 )

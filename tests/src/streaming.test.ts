@@ -218,6 +218,6 @@ async function freePort(): Promise<number> {
 
 test.skipIf(isSkipped)(
   'every socket, file, child, timer, stream and subscription is back to the baseline',
-  () => system.backTo(),
+  () => system.backToStart(),
   120_000,
 )
