@@ -35,7 +35,7 @@ export const Config = z.object({
     .string()
     .default('link,proxy')
     .transform((names) => names.split(',').flatMap((name) => name.trim() || []))
-    .pipe(z.array(z.enum(sidecars)))
+    .pipe(z.array(z.enum(sidecars)).min(1))
     .describe(
       `The sidecars that this installation runs (of ${sidecars.join(', ')}), with commas between; /ready asks for them, and every other one is turned off.`,
     ),

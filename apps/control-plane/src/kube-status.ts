@@ -51,8 +51,10 @@ export function statusBody(error: AgentError, retryAfterMs?: number): object {
  */
 export function sendStatus(response: ServerResponse, error: AgentError, wasSent = false): void {
   if (response.headersSent) return void response.destroy()
-  const mayHarm =
-    wasSent && unsure.has(error.code) && !mayBeRepeated.test(response.req.method ?? '')
+  const { method = '', headers } = response.req
+  // An exec over WebSocket is a GET.
+  const isHarmless = mayBeRepeated.test(method) && headers.upgrade === undefined
+  const mayHarm = wasSent && unsure.has(error.code) && !isHarmless
   const inMs = error.retryAfterMs ?? (passing.has(error.code) ? 1_000 : undefined)
   const retryAfterMs = mayHarm ? undefined : inMs
   const body = JSON.stringify(statusBody(error, retryAfterMs))

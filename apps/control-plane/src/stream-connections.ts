@@ -28,18 +28,21 @@ export type StreamConnections = {
   pick(clusterId: string): Session | undefined
   /** The same once there is one, undefined after `waitMs`; throws `draining`, or the signal's reason. */
   waitForOne(clusterId: string, waitMs: number, signal: AbortSignal): Promise<Session | undefined>
-  /** For how long a cluster has been without any, in milliseconds, at most since we started. */
+  /** For how long a cluster has been without any, in milliseconds, at most since we started; 0 while one still ends. */
   missingMs(clusterId: string): number
   list(clusterId: string): { since: string; stats: SessionStats }[]
   readonly count: number
-  /** Asks agents to take their streams elsewhere; from now on `pick` throws `draining`. */
+  /** Asks agents to take their streams elsewhere; from now on `waitForOne` throws `draining`. */
   drain(): void
   /** Ends the connections for which `which` holds, and every stream on them. */
   cut(which: (claims: TicketClaims) => boolean, error: AgentError): void
 }
 
 /** Keeps the live stream connections by cluster. */
-export function createStreamConnections(log: Logger): StreamConnections {
+export function createStreamConnections(
+  log: Logger,
+  now: () => number = () => performance.now(),
+): StreamConnections {
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: maxMessageBytes,
@@ -47,7 +50,7 @@ export function createStreamConnections(log: Logger): StreamConnections {
   })
   const live = new Map<string, Set<Connection>>()
   const waiting = new Map<string, Set<() => void>>()
-  const startedAt = performance.now()
+  const startedAt = now()
   const goneAt = new Map<string, number>()
   let turn = 0
   let isDraining = false
@@ -64,9 +67,9 @@ export function createStreamConnections(log: Logger): StreamConnections {
   }
 
   function rememberEnd(clusterId: string): void {
-    const now = performance.now()
-    for (const [id, at] of goneAt) if (now - at > rememberedMs) goneAt.delete(id)
-    goneAt.set(clusterId, now)
+    const endedAt = now()
+    for (const [id, at] of goneAt) if (endedAt - at > rememberedMs) goneAt.delete(id)
+    goneAt.set(clusterId, endedAt)
   }
 
   function all(): Connection[] {
@@ -118,7 +121,9 @@ export function createStreamConnections(log: Logger): StreamConnections {
         if (found !== undefined) return found
       }
     },
-    missingMs: (clusterId) => performance.now() - (goneAt.get(clusterId) ?? startedAt),
+    // One that drains, or closes, carries nothing new and is still here: its end is a moment away, not long ago.
+    missingMs: (clusterId) =>
+      live.has(clusterId) ? 0 : now() - (goneAt.get(clusterId) ?? startedAt),
     list: (clusterId) =>
       [...(live.get(clusterId) ?? [])].map(({ session, since }) => ({
         since,

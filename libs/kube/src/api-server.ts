@@ -111,7 +111,7 @@ function createPool() {
         // As many as a connection to the control plane may have streams.
         connections: 10_000,
         keepAliveTimeout: idleMs,
-        keepAliveMaxTimeout: 120_000,
+        keepAliveMaxTimeout: idleMs,
         maxHeaderSize: 65_536,
         connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 15_000 },
       })

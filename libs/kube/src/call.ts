@@ -79,7 +79,8 @@ export function kubeHeaders(api: ApiServer, accept = 'application/json', hasBody
 export function unanswered(error: unknown): AgentError {
   if (error instanceof AgentError) return error
   const { code: given, name } = error as NodeJS.ErrnoException
-  const code = given ?? name
+  // A DOMException's code is a number that says nothing.
+  const code = typeof given === 'string' ? given : name
   const isTrust = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/.test(code)
   return isTrust
     ? new AgentError(
@@ -89,9 +90,11 @@ export function unanswered(error: unknown): AgentError {
           cause: error,
         },
       )
-    : new AgentError('api-server-unreachable', `the API server did not answer (${code})`, {
-        cause: error,
-      })
+    : new AgentError(
+        'api-server-unreachable',
+        `the API server did not answer ${name === 'TimeoutError' ? 'in time' : `(${code})`}`,
+        { cause: error },
+      )
 }
 
 function parse(text: string): unknown {

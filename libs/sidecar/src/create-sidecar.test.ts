@@ -1,5 +1,5 @@
 import { createMemoryBus } from '@agent/bus'
-import { type StatusReport, statusReported } from '@agent/contracts'
+import { AgentError, type StatusReport, statusReported } from '@agent/contracts'
 import { eventually } from '@agent/testing'
 import { Counter, Gauge } from 'prom-client'
 import { expect, test } from 'vitest'
@@ -110,4 +110,12 @@ test('one that still waits keeps no other from starting; they end from the last 
   const run = await starting
   await run[Symbol.asyncDispose]()
   expect(ended).toEqual(['proxy', 'link'])
+})
+
+test('what ends one of them is told to the process; what keeps one from starting ends the start', async () => {
+  const refused = new AgentError('credentials-refused', 'no')
+  await using run = await startHost([sidecar('link', ({ status }) => status.fatal(refused))])
+  expect(run.fatal).toEqual([refused])
+  const failing = sidecar('console', () => Promise.reject(refused))
+  await expect(startHost([sidecar('link', () => {}), failing])).rejects.toBe(refused)
 })

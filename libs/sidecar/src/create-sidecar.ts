@@ -116,9 +116,10 @@ async function hostSidecars(
     others.map(({ config }) => config),
     around.environment,
   )
+  const hosts = others.map(({ name }) => name).join(', ')
   const onReport = (): void => {
     const { state, reason } = worstOf(hosted.map((each) => each.status.current))
-    status.report(state, reason)
+    status.report(state, reason, { hosts })
   }
   const hosted = others.map((options, index) =>
     createSidecar(options, configs[index]!, around, { onReport }),

@@ -87,6 +87,8 @@ async function live(
     // Told to stop while it still waited for something: that is no failure.
     const isCancelled = error instanceof AgentError && error.code === 'cancelled'
     if (!(isCancelled && signal.aborted)) failure ??= AgentError.from(error, 'client')
+    // Whatever had started by then learns it too, and the last resort is armed.
+    stopping.abort('failed')
   }
   status.report('stopping', 'stopping')
   await scope.disposeAsync().catch((error: unknown) => log.error({ err: error }, 'stop failed'))
@@ -101,6 +103,7 @@ async function live(
   await output.close()
   return failure === undefined ? 0 : failure.code === 'config-invalid' ? 2 : 1
 }
+
 async function openBus(
   kind: 'nats' | 'none',
   { config, ...options }: Omit<NatsBusOptions, 'url' | 'token'> & { config: CommonConfig },

@@ -27,14 +27,18 @@ test('what this installation does without is off, and what it should have is mis
     null,
     'nothing was heard of the tunnel sidecar yet',
   ])
-  expect(features({ link }, { CONSOLE_EXPECTS: '' })['heartbeats']).toEqual([true, null, ''])
+  expect(features({ link }, { CONSOLE_EXPECTS: 'console' })['heartbeats']).toEqual([true, null, ''])
 })
 
 test('agreed is what the control plane answered at registration, whatever is connected', () => {
   const streams = (facts: object, more: object = { proxy }): unknown =>
     features({ link: { ...live, facts }, ...more })['streams-v2']
   expect(streams(link.facts)).toEqual([true, true, ''])
-  expect(streams(link.facts, {})).toEqual([true, true, 'no stream connection is up'])
+  expect(streams(link.facts, {})).toEqual([
+    true,
+    true,
+    'nothing was heard of the proxy sidecar yet',
+  ])
   expect(streams({ registered: true, streamsVersion: null })).toEqual([
     true,
     false,

@@ -36,7 +36,11 @@ export function featuresOf(pod: Pick<PodView, 'best'>, config: Config): Feature[
   return [
     // Its requests are streams.
     { ...kubernetesApi, negotiated: agreed, reason: kubernetesApi.reason || notCarried },
-    { ...streams, negotiated: agreed, reason: streams.reason || notAgreed(link) || notCarried },
+    {
+      ...streams,
+      negotiated: agreed,
+      reason: streams.reason || notAgreed(link) || kubernetesApi.reason || notCarried,
+    },
     bySidecar('heartbeats', 'link'),
     bySidecar('tunnel-forwards', 'tunnel'),
     bySidecar('route-sync', 'routes'),

@@ -53,6 +53,8 @@ export function watchPod(bus: Bus, now: () => number = Date.now): PodView {
     const { sidecar, instance, state, reason } = report
     const hasChanged = before?.report.state !== state || before.isLost
     if (!hasChanged && before.report.reason === reason) return
+    // Only repeats what one of those says that it hosts.
+    if (report.facts['hosts'] !== undefined) return
     const level = state === 'ok' ? 'info' : state === 'failed' ? 'error' : 'warn'
     const text = reason === '' ? `${sidecar} is ${state}` : `${sidecar} is ${state}: ${reason}`
     tell({ sidecar, instance, type: 'sidecar', level, text: text.slice(0, 1_000) })

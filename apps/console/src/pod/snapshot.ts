@@ -47,13 +47,13 @@ export function takeSnapshot(
   }
 }
 
-/** What link reports again and again, so that a console that has just started knows it too; else what was heard. */
+/** What was heard; or what link reports again and again, which a console that has just started knows, too. */
 function lastBeatOf(link: SidecarView | undefined, beats: readonly Heartbeat[]) {
   const { beatAt, beatOk, beatMs } = link?.facts ?? {}
-  if (typeof beatAt === 'string') {
+  const { time = null, ok = null, durationMs = null } = beats.at(-1) ?? {}
+  if (typeof beatAt === 'string' && (time === null || beatAt > time)) {
     return { last: beatAt, ok: beatOk === true, durationMs: numberOr(beatMs) }
   }
-  const { time = null, ok = null, durationMs = null } = beats.at(-1) ?? {}
   return { last: time, ok, durationMs }
 }
 
