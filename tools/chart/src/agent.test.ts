@@ -424,7 +424,7 @@ const cases: Case[] = [
         requests: { cpu: 1, memory: '112Mi' },
         limits: { memory: '1Gi', cpu: '1500m' },
       })
-      expect(rendered.container('link').resources.limits).toStrictEqual({ memory: '160Mi' })
+      expect(rendered.container('link').resources.limits).toStrictEqual({ memory: '80Mi' })
     },
   },
   {
@@ -536,7 +536,7 @@ const cases: Case[] = [
           { name: 'console', containerPort: 8080 },
         ],
         readinessProbe: { httpGet: { path: '/readyz', port: 8081 } },
-        resources: { requests: { memory: '128Mi' }, limits: { memory: '512Mi' } },
+        resources: { requests: { memory: '64Mi' }, limits: { memory: '512Mi' } },
       })
       const variables = env(rendered, 'edge')
       expect(variables).toMatchObject({

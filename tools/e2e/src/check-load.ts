@@ -29,7 +29,7 @@ export type Load = {
 export const fullLoad: Load = {
   downloadMib: 1_024,
   execSessions: 200,
-  limits: { link: 160, proxy: 384, console: 160, nats: 64, 'control-plane': 512 },
+  limits: { link: 80, proxy: 256, console: 112, nats: 64, 'control-plane': 512 },
 }
 export const edgeLoad: Load = { downloadMib: 256, execSessions: 50, limits: { edge: 512 } }
 
