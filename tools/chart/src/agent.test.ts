@@ -421,7 +421,7 @@ const cases: Case[] = [
     },
     check(rendered) {
       expect(rendered.container('proxy').resources).toMatchObject({
-        requests: { cpu: 1, memory: '112Mi' },
+        requests: { cpu: 1, memory: '48Mi' },
         limits: { memory: '1Gi', cpu: '1500m' },
       })
       expect(rendered.container('link').resources.limits).toStrictEqual({ memory: '80Mi' })
