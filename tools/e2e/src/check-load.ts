@@ -19,6 +19,7 @@ const podReplicas = 2
 const pollMs = 20
 const batchSize = 10
 const leastRequests = 200
+const watchSeconds = 5
 
 /** How much is asked of an agent, and the limits of the charts, in MiB. */
 export type Load = {
@@ -88,37 +89,49 @@ export async function checkTwoPods(
   })
 }
 
-/** With two pods, a rolling upgrade under load fails no request. */
+/** With two pods, a rolling upgrade under load fails no request, and cuts no stream that is shorter than the grace. */
 export async function checkRollingUpgrade(
   { check }: Checks,
   agent: Agent,
   tunnel: Tunnel,
 ): Promise<void> {
-  await check('a rolling upgrade of two pods under load: no request fails', async () => {
-    const before = await agent.pods()
-    const stopping = new AbortController()
-    const asking = Array.from({ length: askers }, () => ask(tunnel, stopping.signal))
-    try {
-      await agent.upgrade({ podReplicas, podAnnotations: { 'e2e/upgrade': 'second' } })
-      const after = await agent.untilReady()
-      const nameOf = ({ metadata }: Pod): string => metadata.name
-      assert.deepEqual(new Set(after.map(nameOf)).intersection(new Set(before.map(nameOf))).size, 0)
-    } finally {
-      stopping.abort()
-    }
-    const all = (await Promise.all(asking)).flat()
-    const failed = all.filter((answer) => answer !== '200')
-    assert.deepEqual(failed, [], `${failed.length} of ${all.length} requests failed`)
-    assert.ok(all.length > leastRequests, `only ${all.length} requests`)
-    return `${all.length} requests`
-  })
+  await check(
+    'a rolling upgrade of two pods under load: nothing fails, nothing is cut',
+    async () => {
+      const before = await agent.pods()
+      const stopping = new AbortController()
+      const path = `/api/v1/namespaces/${names.shop}/configmaps`
+      const askAll = (what: string) =>
+        Array.from({ length: askers }, () => ask(tunnel, what, stopping.signal))
+      const asking = askAll(path)
+      const watching = askAll(`${path}?watch=1&timeoutSeconds=${watchSeconds}`)
+      try {
+        await agent.upgrade({ podReplicas, podAnnotations: { 'e2e/upgrade': 'second' } })
+        const after = await agent.untilReady()
+        const nameOf = ({ metadata }: Pod): string => metadata.name
+        assert.deepEqual(
+          new Set(after.map(nameOf)).intersection(new Set(before.map(nameOf))).size,
+          0,
+        )
+      } finally {
+        stopping.abort()
+      }
+      const requests = (await Promise.all(asking)).flat()
+      const watches = (await Promise.all(watching)).flat()
+      const all = [...requests, ...watches]
+      const failed = all.filter((answer) => answer !== '200')
+      assert.deepEqual(failed, [], `${failed.length} of ${all.length} failed`)
+      assert.ok(requests.length > leastRequests, `only ${requests.length} requests`)
+      assert.ok(watches.length > askers, `only ${watches.length} watches`)
+      return `0 of ${requests.length} requests failed, 0 of ${watches.length} watches were cut`
+    },
+  )
 }
 
 /** Asks again and again; returns what came of each. */
-async function ask({ fetch }: Tunnel, signal: AbortSignal): Promise<string[]> {
+async function ask({ fetch }: Tunnel, path: string, signal: AbortSignal): Promise<string[]> {
   const answers: string[] = []
   while (!signal.aborted) {
-    const path = `/api/v1/namespaces/${names.shop}/configmaps`
     const { status, body } = await fetch(path).catch((error: Error) => ({
       status: 0,
       body: error.message,

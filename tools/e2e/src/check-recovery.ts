@@ -7,7 +7,7 @@ import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
 import { execute, mustExecute } from './command.ts'
 import { controlPlanePod } from './control-plane.ts'
-import { containerId, isReady, pathOf, type Pod, statusOf } from './pods.ts'
+import { containerId, isReady, namesOf, pathOf, type Pod, statusOf } from './pods.ts'
 import type { Tunnel } from './tunnel.ts'
 import { until } from './until.ts'
 import type { World } from './world.ts'
@@ -56,6 +56,34 @@ export async function checkRecovery(
     )
     await agent.untilReady()
   })
+}
+
+/** The profile `edge`: kubectl, kill -9, and the way to a process for each and back. */
+export async function checkEdge(
+  { check }: Checks,
+  world: World,
+  edge: Agent,
+  { fetch }: Tunnel,
+): Promise<void> {
+  const containers = async (): Promise<string[]> => {
+    const [pod] = await edge.untilReady()
+    assert.equal((await fetch('/version')).status, 200)
+    return namesOf(pod)
+  }
+  await check('profile edge: kill -9 of the one process', async () => {
+    const [{ metadata }] = (await edge.untilReady()) as [Pod]
+    const read = () => world.read<Pod>(pathOf(edge.namespace, metadata.name))
+    return killAndWait(world, { name: 'edge', read, all: edge.pods }, written.agent, fetch)
+  })
+  await check(
+    'profile edge: to a container for each sidecar by upgrade, and back by rollback',
+    async () => {
+      await edge.upgrade({ profile: 'sidecars' })
+      assert.deepEqual(await containers(), ['console', 'link', 'nats', 'proxy'])
+      await edge.rollback()
+      assert.deepEqual(await containers(), ['edge'])
+    },
+  )
 }
 
 /** kill -9 of the control plane. */

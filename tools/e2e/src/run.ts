@@ -7,7 +7,7 @@ import { checkHelm } from './check-helm.ts'
 import { checkKubectl } from './check-kubectl.ts'
 import { checkLoad, checkRollingUpgrade, checkTwoPods, edgeLoad, fullLoad } from './check-load.ts'
 import { checkNetworkPolicy } from './check-network-policy.ts'
-import { checkControlPlaneRecovery, checkRecovery } from './check-recovery.ts'
+import { checkControlPlaneRecovery, checkEdge, checkRecovery } from './check-recovery.ts'
 import { checkRights } from './check-rights.ts'
 import { checkSecurity } from './check-security.ts'
 import { checkSidecars } from './check-sidecars.ts'
@@ -107,7 +107,9 @@ export async function runEverything(
       assert.equal((await toEdge.fetch('/version')).status, 200)
     })
     const pods = [...(await loaded.untilReady()), ...(await edge.untilReady())]
-    return measure(pods, () => delay(idleMs, undefined, { signal }))
+    const measured = await measure(pods, () => delay(idleMs, undefined, { signal }))
+    await checkEdge(checks, world, edge, toEdge)
+    return measured
   }
   const [{ taken: idle }] = await allOf([rest(), firstSteps(), changes(), test(names.controlPlane)])
   const { taken: idleControlPlane } = await measure([await controlPlanePod(world)], () =>

@@ -4,7 +4,7 @@ import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 
 import { type CommandOptions, execute, mustExecute, type Outcome } from './command.ts'
-import { ctl, publicUrl } from './control-plane.ts'
+import { ctl } from './control-plane.ts'
 import { names } from './names.ts'
 import type { World } from './world.ts'
 
@@ -36,8 +36,6 @@ export async function openTunnel(world: World, name: string): Promise<Tunnel> {
     ...['kubeconfig', '--cluster', name, '--user', names.user, '--group', names.group],
   )
   const { cluster } = config.clusters[0]
-  // In its container, the command line knows the control plane as localhost.
-  cluster.server = `${publicUrl(world)}${new URL(cluster.server).pathname}`
   const kubeconfig = join(world.dir, `${name}.kubeconfig`)
   await writeFile(kubeconfig, JSON.stringify(config), { mode: 0o600 })
   const { token } = config.users[0].user
