@@ -17,6 +17,7 @@ import { agentObjects, demoObjects } from './seed.ts'
 
 const run = promisify(execFile)
 const renewTokenMs = 3_600_000
+const keptKubeletPort = 10_250
 
 /** A running cluster, and what is needed to talk to it. */
 export type Cluster = AsyncDisposable & {
@@ -55,13 +56,15 @@ export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Cl
   scope.defer(() => rm(dir, { recursive: true, force: true }))
   const children = scope.use(await createChildren(dir, { signal }))
   const pki = await createPki(dir)
-  const [etcdPort, peerPort, freePort, kubeletPort] = (await freePorts(4)) as [
+  const [etcdPort, peerPort, freePort, freeKubeletPort] = (await freePorts(4)) as [
     number,
     number,
     number,
     number,
   ]
   const { address, port: apiPort } = options.listen ?? { address: '127.0.0.1', port: freePort }
+  // Nodes that were kept name the port that kubelet had before.
+  const kubeletPort = options.etcdDir === undefined ? freeKubeletPort : keptKubeletPort
 
   await children.start('etcd', tools.etcd, [
     ...['--data-dir', etcdDir, '--unsafe-no-fsync', '--log-level', 'error'],
