@@ -10,6 +10,9 @@ import type { Engine } from './engine.ts'
 const composeVersion = '1.6.0'
 /** Programs, and the Debian packages that bring them. */
 const packages = { podman: ['podman', 'netavark', 'aardvark-dns'], pip: ['python3-pip'] }
+const missing = 'podman with netavark'
+/** podman's networks; distributions put it in one of these. */
+const netavark = ['/usr/lib/podman/netavark', '/usr/libexec/podman/netavark']
 const installMs = 300_000
 /** Bit of CAP_SYS_RESOURCE: without it no process may raise its own limits, and podman's defaults are higher. */
 const mayRaiseLimits = 1n << 24n
@@ -17,10 +20,12 @@ const limit = 16_384
 
 /** Why podman cannot run here, nor be installed; undefined where it can. */
 export async function whyNoPodman(): Promise<string | undefined> {
-  if (await isProgram('podman')) return undefined
-  if (process.platform !== 'linux') return 'podman is not on PATH'
-  if (process.getuid?.() !== 0) return 'podman is not on PATH, and only root can install it'
-  return (await isProgram('apt-get')) ? undefined : 'podman is not on PATH, and there is no apt'
+  if (await hasPodman()) return undefined
+  if (process.platform !== 'linux') return `${missing} is not installed`
+  if (process.getuid?.() !== 0) return `${missing} is not installed, and only root can install it`
+  return (await isProgram('apt-get'))
+    ? undefined
+    : `${missing} is not installed, and there is no apt`
 }
 
 /**
@@ -29,7 +34,7 @@ export async function whyNoPodman(): Promise<string | undefined> {
  */
 export async function openPodman(progress: Progress): Promise<Engine> {
   const dir = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'pipeops-agent')
-  if (!(await isProgram('podman'))) await install(packages.podman, progress)
+  if (!(await hasPodman())) await install(packages.podman, progress)
   const compose = await installCompose(join(dir, `podman-compose-${composeVersion}`), progress)
   const hasSystemd = await isThere('/run/systemd/system')
   const env = {
@@ -112,6 +117,12 @@ async function install(names: string[], progress: Progress): Promise<void> {
   // Debian's runc and Docker's containerd.io exclude each other: rather fail than take Docker away.
   const args = ['install', '-y', '--no-remove', '--no-install-recommends', ...names]
   await mustExecute('apt-get', args, options)
+}
+
+/** Containers find each other by name only where netavark makes their networks. */
+async function hasPodman(): Promise<boolean> {
+  const found = await Promise.all(netavark.map(isThere))
+  return found.includes(true) && isProgram('podman')
 }
 
 async function isProgram(name: string): Promise<boolean> {
