@@ -1,17 +1,17 @@
-{{/* The full name: the release's, unless it would not say what this is. */}}
+{{/* The full name: the release's, unless it would not say what this is. A release may have dots in its name, a Service not. */}}
 {{- define "controlPlane.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name }}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride }}
 {{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- .Release.Name | replace "." "-" | trunc 40 | trimAll "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 40 | trimAll "-" }}
 {{- end }}
 {{- end }}
 
 {{- define "controlPlane.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- .Values.nameOverride | default .Chart.Name }}
 {{- end }}
 
 {{/* Labels that select the pod; they must never change. */}}
@@ -19,6 +19,12 @@
 app.kubernetes.io/name: {{ include "controlPlane.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: control-plane
+{{- end }}
+
+{{/* Labels of the pod that `helm test` starts; a network policy lets it in. */}}
+{{- define "controlPlane.testSelector" -}}
+app.kubernetes.io/name: {{ include "controlPlane.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/* Of a pod: nothing that changes where the pod does not. */}}
@@ -41,7 +47,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "controlPlane.publicUrl" -}}
 {{- $port := int .Values.service.port }}
 {{- $host := printf "%s.%s.svc" (include "controlPlane.fullname" .) .Release.Namespace }}
-{{- .Values.publicUrl | trimSuffix "/" | default (eq $port 443 | ternary (printf "https://%s" $host) (printf "https://%s:%d" $host $port)) }}
+{{- .Values.publicUrl | default "" | trimSuffix "/" | default (eq $port 443 | ternary (printf "https://%s" $host) (printf "https://%s:%d" $host $port)) }}
 {{- end }}
 
 {{- define "controlPlane.image" -}}

@@ -22,7 +22,7 @@
 {{- else if .Values.nats.url }}
 {{- $_ := set $env "CONTROL_PLANE_NATS_URL" .Values.nats.url }}
 {{- end }}
-{{- $env = mergeOverwrite $env (include "controlPlane.ctlEnv" . | fromYaml) .Values.env }}
+{{- $env = mergeOverwrite $env (include "controlPlane.ctlEnv" . | fromYaml) (.Values.env | default dict) }}
 - { name: PIPEOPS_POD_NAME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }
 {{- range $name, $value := $env }}
 {{- if kindIs "map" $value }}
@@ -60,7 +60,7 @@ runAsNonRoot: true
 {{ $name }}: {{ int64 $id }}
 {{- end }}
 {{- end }}
-{{- if .Values.podSecurityContext.fsGroup }}
+{{- if (.Values.podSecurityContext | default dict).fsGroup }}
 {{- /* Only where the volume is new: done each time, it would open the private keys in it to the group. */}}
 fsGroupChangePolicy: OnRootMismatch
 {{- end }}

@@ -1,17 +1,17 @@
-{{/* The full name: the release's, unless it would not say what this is. */}}
+{{/* The full name: the release's, unless it would not say what this is. A release may have dots in its name, a Service not. */}}
 {{- define "agent.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name }}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride }}
 {{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- .Release.Name | replace "." "-" | trunc 40 | trimAll "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 40 | trimAll "-" }}
 {{- end }}
 {{- end }}
 
 {{- define "agent.name" -}}
-{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- .Values.nameOverride | default .Chart.Name }}
 {{- end }}
 
 {{/* Labels that select the agent's pods; they must never change. */}}
@@ -19,6 +19,12 @@
 app.kubernetes.io/name: {{ include "agent.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: agent
+{{- end }}
+
+{{/* Labels of the pod that `helm test` starts; a network policy lets it in. */}}
+{{- define "agent.testSelector" -}}
+app.kubernetes.io/name: {{ include "agent.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/* Of a pod: nothing that changes where the pod does not. */}}
@@ -32,6 +38,11 @@ app.kubernetes.io/part-of: pipeops
 {{ include "agent.podLabels" . }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* Of what stands beside the namespaces or in another one: releases of the same name may be in several namespaces. */}}
+{{- define "agent.globalName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "agent.fullname" .) }}
 {{- end }}
 
 {{- define "agent.serviceAccountName" -}}

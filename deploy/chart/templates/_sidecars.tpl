@@ -163,7 +163,7 @@ runAsNonRoot: true
 {{ $name }}: {{ int64 $id }}
 {{- end }}
 {{- end }}
-{{- if .Values.podSecurityContext.fsGroup }}
+{{- if (.Values.podSecurityContext | default dict).fsGroup }}
 fsGroupChangePolicy: OnRootMismatch
 {{- end }}
 seccompProfile: { type: RuntimeDefault }

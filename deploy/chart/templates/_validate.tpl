@@ -39,8 +39,19 @@
 {{- $problems = append $problems "agent.autoInstallComponents: this version has no monitoring sidecar yet; leave it false" }}
 {{- end }}
 {{- $gateway := $agent.gateway }}
-{{- if or $gateway.enabled $gateway.gatewayApi.enabled $gateway.istio.enabled $gateway.istio.service.create }}
-{{- $problems = append $problems "agent.gateway: this version has no sidecar for TCP and UDP exposure yet; leave enabled, gatewayApi.enabled, istio.enabled and istio.service.create false" }}
+{{- $api := $gateway.gatewayApi }}
+{{- $istio := $gateway.istio }}
+{{- $asked := dict "enabled" $gateway.enabled
+  "environment.mode" (ne $gateway.environment.mode "managed") "environment.vmIP" $gateway.environment.vmIP
+  "gatewayApi.enabled" $api.enabled "gatewayApi.listeners" $api.listeners
+  "gatewayApi.tcpRoutes" $api.tcpRoutes "gatewayApi.udpRoutes" $api.udpRoutes
+  "istio.enabled" $istio.enabled "istio.service.create" $istio.service.create
+  "istio.gateway.selector" $istio.gateway.selector "istio.gateway.servers" $istio.gateway.servers
+  "istio.virtualService.tcpRoutes" $istio.virtualService.tcpRoutes "istio.virtualService.tlsRoutes" $istio.virtualService.tlsRoutes }}
+{{- range $path, $value := $asked }}
+{{- if $value }}
+{{- $problems = append $problems (printf "agent.gateway.%s: this version has no sidecar for TCP and UDP exposure yet; leave the default" $path) }}
+{{- end }}
 {{- end }}
 {{- $rbac := .Values.rbac }}
 {{- if and (ne $rbac.profile "default") (not $rbac.users) }}
@@ -57,6 +68,26 @@
 {{- if and .Values.metrics.podMonitor.enabled .Values.metrics.serviceMonitor.enabled }}
 {{- $problems = append $problems "metrics.podMonitor, metrics.serviceMonitor: both would scrape everything twice; enable one of them" }}
 {{- end }}
+{{- if and .Values.nats.enabled (not .Values.nats.image.tag) (not .Values.nats.image.digest) }}
+{{- $problems = append $problems "nats.image.tag: is required, or nats.image.digest" }}
+{{- end }}
+{{- if regexMatch "^[0-9]" (include "agent.fullname" .) }}
+{{- $problems = append $problems (printf "fullnameOverride: is required for a release named %s; a Service's name begins with a letter" .Release.Name) }}
+{{- end }}
+{{- $ownLabels := include "agent.labels" . | fromYaml | keys | sortAlpha }}
+{{- range $path, $labels := dict "podLabels" .Values.podLabels "metrics.podMonitor.labels" .Values.metrics.podMonitor.labels "metrics.serviceMonitor.labels" .Values.metrics.serviceMonitor.labels }}
+{{- range $label, $_ := $labels }}
+{{- if has $label $ownLabels }}
+{{- $problems = append $problems (printf "%s: %s is set by the chart; take it out" $path $label) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $note, $_ := .Values.podAnnotations }}
+{{- if regexMatch "^(kubectl[.]kubernetes[.]io/default-container|checksum/(config|ca|bus))$" $note }}
+{{- $problems = append $problems (printf "podAnnotations: %s is set by the chart; take it out" $note) }}
+{{- end }}
+{{- end }}
+{{- $problems = concat $problems (include "agent.envProblems" . | fromJsonArray) }}
 {{- if $problems }}
 {{- fail (printf "\n\nThese values cannot be installed:\n  %s\n" (join "\n  " $problems)) }}
 {{- end }}

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { environmentOf } from './environment.testing.ts'
 import { type Helm, openHelm, type RenderOptions } from './helm.ts'
 import { checkInvariants } from './invariants.testing.ts'
+import { merge } from './merge.testing.ts'
 import { type KubeObject, parseRendered, type Rendered } from './objects.ts'
 
 let helm: Helm
@@ -20,7 +21,7 @@ const mountsOf = (rendered: Rendered, name: string): string[] =>
 const env = (rendered: Rendered, name: string): Record<string, string> =>
   environmentOf(rendered, rendered.container(name))
 const rules = (rendered: Rendered): string[] =>
-  (rendered.find('ClusterRole', 'pipeops-pipeops-agent')?.rules ?? []).map(
+  (rendered.find('ClusterRole', 'pipeops-system:pipeops-pipeops-agent')?.rules ?? []).map(
     ({ verbs, resources = [], resourceNames }) =>
       `${verbs.join()} ${resources.join()} ${resourceNames?.join() ?? ''}`.trim(),
   )
@@ -30,6 +31,21 @@ const egressPorts = (rendered: Rendered): number[] => {
   }
   return egress.flatMap(({ ports = [] }) => ports.map(({ port }) => port))
 }
+
+/** Whom the network policy lets in. */
+const ingressFrom = (rendered: Rendered): object[] => {
+  const { ingress } = rendered.get('NetworkPolicy').spec as { ingress: { from: object[] }[] }
+  return ingress.flatMap(({ from }) => from)
+}
+const testPod = {
+  podSelector: {
+    matchLabels: {
+      'app.kubernetes.io/name': 'pipeops-agent-test',
+      'app.kubernetes.io/instance': 'pipeops',
+    },
+  },
+}
+const long = (length: number): string => 'x'.repeat(length)
 
 type Case = {
   /** The guarantee. */
@@ -182,7 +198,7 @@ const cases: Case[] = [
     },
   },
   {
-    name: 'without link and proxy: no credential, no right and no state is left',
+    name: 'without link and proxy: no credential and no right is left, and the identity stays',
     values: { link: { enabled: false }, proxy: { enabled: false } },
     check(rendered) {
       expect(names(rendered)).toStrictEqual(['console'])
@@ -193,7 +209,8 @@ const cases: Case[] = [
       for (const kind of ['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']) {
         expect(rendered.find(kind)).toBeUndefined()
       }
-      expect(rendered.find('ConfigMap', 'pipeops-pipeops-agent-state')).toBeUndefined()
+      rendered.get('ConfigMap', 'pipeops-pipeops-agent-state')
+      rendered.get('Secret', 'pipeops-pipeops-agent-secrets')
     },
   },
   {
@@ -390,13 +407,13 @@ const cases: Case[] = [
     },
   },
   {
-    name: 'the environment of one sidecar can be added to and wins over the chart’s',
+    name: 'the environment of one sidecar can be added to; its log level and way out can be its own',
     values: {
       proxy: {
         env: {
           PROXY_CANARY_INTERVAL_SECONDS: 7,
           PROXY_IMPERSONATE: true,
-          SHUTDOWN_GRACE_SECONDS: 60,
+          PIPEOPS_LOG_LEVEL: 'debug',
           HTTPS_PROXY: { valueFrom: { secretKeyRef: { name: 'way-out', key: 'url' } } },
         },
       },
@@ -405,13 +422,14 @@ const cases: Case[] = [
       expect(env(rendered, 'proxy')).toMatchObject({
         PROXY_CANARY_INTERVAL_SECONDS: '7',
         PROXY_IMPERSONATE: 'true',
-        SHUTDOWN_GRACE_SECONDS: '60',
+        PIPEOPS_LOG_LEVEL: 'debug',
       })
       expect(rendered.container('proxy').env).toContainEqual({
         name: 'HTTPS_PROXY',
         valueFrom: { secretKeyRef: { name: 'way-out', key: 'url' } },
       })
       expect(env(rendered, 'link')['PROXY_CANARY_INTERVAL_SECONDS']).toBeUndefined()
+      expect(env(rendered, 'link')['PIPEOPS_LOG_LEVEL']).toBe('info')
     },
   },
   {
@@ -446,6 +464,9 @@ const cases: Case[] = [
         egress: object[]
       }
       expect(ingress).toHaveLength(1)
+      expect(ingressFrom(rendered)).toStrictEqual([testPod, { podSelector: {} }])
+      const { metadata } = rendered.get('Pod', 'pipeops-pipeops-agent-test')
+      expect(metadata.labels).toMatchObject(testPod.podSelector.matchLabels)
       expect(ingress[0]?.ports.map(({ port }) => port)).toStrictEqual(['link', 'proxy', 'console'])
       expect(egress.slice(3)).toStrictEqual([
         {
@@ -455,14 +476,14 @@ const cases: Case[] = [
     },
   },
   {
-    name: 'the network policy follows the port of the control plane, or of the proxy before it',
+    name: 'the network policy follows the port of what is dialled; `helm test` gets in whoever else does not',
     values: {
       networkPolicy: { enabled: true, ingressFrom: [], apiServer: { ports: [16443] } },
       agent: { pipeops: { apiUrl: 'https://cp.corp:8443' }, httpsProxy: 'http://proxy.corp:3128' },
     },
     check(rendered) {
       expect(egressPorts(rendered)).toStrictEqual([53, 53, 3128, 16443])
-      expect(rendered.get('NetworkPolicy').spec?.['ingress']).toStrictEqual([])
+      expect(ingressFrom(rendered)).toStrictEqual([testPod])
     },
   },
   {
@@ -562,6 +583,30 @@ const cases: Case[] = [
     },
   },
   {
+    name: 'the edge profile takes the environment of all, and each wins over the chart’s',
+    values: {
+      profile: 'edge',
+      agent: { httpsProxy: 'http://proxy.corp:3128' },
+      link: { env: { HTTPS_PROXY: 'http://other.corp:3128' } },
+      proxy: { env: { HTTPS_PROXY: 'http://other.corp:3128', PROXY_CANARY_INTERVAL_SECONDS: 9 } },
+    },
+    check: (rendered) =>
+      expect(env(rendered, 'edge')).toMatchObject({
+        HTTPS_PROXY: 'http://other.corp:3128',
+        PROXY_CANARY_INTERVAL_SECONDS: '9',
+      }),
+  },
+  {
+    name: 'one sidecar’s way out wins over the chart’s in the edge profile',
+    values: {
+      profile: 'edge',
+      agent: { httpsProxy: 'http://proxy.corp:3128' },
+      link: { env: { HTTPS_PROXY: 'http://other.corp:3128' } },
+    },
+    check: (rendered) =>
+      expect(env(rendered, 'edge')['HTTPS_PROXY']).toBe('http://other.corp:3128'),
+  },
+  {
     name: 'what is off is off in the edge profile, too',
     values: { profile: 'edge', console: { enabled: false }, proxy: { enabled: false } },
     check(rendered) {
@@ -600,7 +645,7 @@ const cases: Case[] = [
   },
   {
     name: 'the pod runs as 1000, and as whom the platform says where ids are null',
-    values: { podSecurityContext: { runAsUser: null, runAsGroup: null, fsGroup: null } },
+    values: { podSecurityContext: null },
     check(rendered) {
       expect(rendered.pod.securityContext).toStrictEqual({
         runAsNonRoot: true,
@@ -619,6 +664,42 @@ const cases: Case[] = [
         PIPEOPS_STATE_CONFIGMAP_NAME: 'pipeops-agent-state',
         PIPEOPS_STATE_SECRET_NAME: 'pipeops-agent-secrets',
       })
+    },
+  },
+  {
+    name: 'one id may be null',
+    values: { podSecurityContext: { fsGroup: null } },
+    check: (rendered) =>
+      expect(rendered.pod.securityContext).toStrictEqual({
+        runAsNonRoot: true,
+        runAsUser: 1_000,
+        runAsGroup: 1_000,
+        seccompProfile: { type: 'RuntimeDefault' },
+      }),
+  },
+  {
+    name: 'a release with dots in its name has names that a Service may have',
+    options: { release: 'team.edge.v2' },
+    check(rendered) {
+      rendered.get('Service', 'team-edge-v2-pipeops-agent-console')
+      expect(rendered.podLabels).toMatchObject({ 'app.kubernetes.io/instance': 'team.edge.v2' })
+    },
+  },
+  {
+    name: 'names stay within their limits where all that go into them are long',
+    values: { nameOverride: long(40) },
+    options: { release: `${long(38)}.-${long(12)}`.replace('-', 'y') },
+    check: (rendered) => expect(rendered.get('Deployment').metadata.name).toBe(`${long(38)}-y`),
+  },
+  {
+    name: 'releases of the same name in two namespaces share no object of the cluster',
+    values: { rbac: { profile: 'read-only', users: ['alice'] } },
+    options: { namespace: 'other' },
+    check(rendered) {
+      const ofTheCluster = rendered.objects.filter(({ kind }) => kind.startsWith('ClusterRole'))
+      expect(ofTheCluster).toHaveLength(7)
+      for (const { metadata } of ofTheCluster)
+        expect(metadata.name).toMatch(/^other:pipeops-pipeops-agent/)
     },
   },
   {
@@ -705,12 +786,12 @@ const cases: Case[] = [
         autoInstallComponents: false,
         gateway: {
           enabled: false,
-          environment: { mode: 'single-vm', vmIP: '192.0.2.10' },
-          gatewayApi: { enabled: false, listeners: [{ name: 'tcp', port: 5000 }] },
+          environment: { mode: 'managed', vmIP: '' },
+          gatewayApi: { enabled: false, gatewayClass: 'cilium', listeners: [] },
         },
       },
     },
-    check: (rendered) => expect(rendered.text).not.toContain('192.0.2.10'),
+    check: (rendered) => expect(rendered.text).not.toContain('cilium'),
   },
 ]
 
@@ -741,18 +822,4 @@ function expectNoBusToken({ objects, find }: Rendered): void {
 
 function describeObject({ kind, metadata }: KubeObject): string {
   return `${kind} ${metadata.name}`
-}
-
-function merge(left: object, right: object): object {
-  const merged: Record<string, unknown> = { ...left }
-  for (const [key, value] of Object.entries(right)) {
-    const before = merged[key]
-    const isNested = isMap(before) && isMap(value)
-    merged[key] = isNested ? merge(before, value) : value
-  }
-  return merged
-}
-
-function isMap(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,13 +1,17 @@
+import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 
 import { type ChartName, charts, type Helm, manifestsDir, openHelm } from './helm.ts'
 import { manifests, renderManifest } from './manifests.ts'
+import { merge } from './merge.testing.ts'
 import { parseObjects } from './objects.ts'
 
+const run = promisify(execFile)
 let helm: Helm
 beforeAll(async () => {
   helm = await openHelm()
@@ -23,6 +27,7 @@ type Schema = {
   type?: string | string[]
   properties?: Record<string, Schema>
   additionalProperties?: boolean | Schema
+  required?: string[]
 }
 
 describe.for(chartNames)('the chart %s', (chart) => {
@@ -74,6 +79,42 @@ describe.for(chartNames)('the chart %s', (chart) => {
     expect(open).toStrictEqual([])
   })
 
+  test('a default that says something may not be null; all others may', async () => {
+    const schema = JSON.parse(await read('values.schema.json')) as Schema & {
+      definitions: Record<string, Schema>
+    }
+    /** An amount may be left open, ids may be the platform's, and one definition serves two images. */
+    const mayBeNull = /[.]resources[.]|^[.]podSecurityContext|^[.]nats[.]image[.]tag$/
+    const wrong: string[] = []
+    function compare(at: string, given: Schema, value: object): object {
+      const here =
+        given.$ref === undefined
+          ? given
+          : schema.definitions[given.$ref.replace('#/definitions/', '')]
+      const nulls: Record<string, unknown> = {}
+      for (const [key, each] of Object.entries(value) as [string, unknown][]) {
+        const isNothing =
+          each === null ||
+          each === '' ||
+          (typeof each === 'object' && Object.keys(each).length === 0)
+        const path = `${at}.${key}`
+        if (!mayBeNull.test(path) && here?.required?.includes(key) === isNothing) wrong.push(path)
+        if (isNothing) nulls[key] = null
+        else if (typeof each === 'object' && !Array.isArray(each))
+          nulls[key] = compare(path, here?.properties?.[key] ?? {}, each)
+      }
+      return nulls
+    }
+    const nulls = compare('', schema, parse(await read('values.yaml')) as object) as {
+      agent?: object
+    }
+    expect(wrong).toStrictEqual([])
+    // What must be given is; the rest of the nulls are as good as the defaults.
+    const given = chart === 'agent' ? { agent, nats: { tokenFrom: 'pod' } } : {}
+    const rendered = await helm.template(chart, merge(nulls, given))
+    expect(rendered).toBe(await helm.template(chart, given))
+  })
+
   test('it has the version of the product', async () => {
     const { version } = JSON.parse(
       await readFile(join(import.meta.dirname, '../../../package.json'), 'utf8'),
@@ -91,14 +132,20 @@ describe('plain manifests', () => {
     },
   )
 
-  test('the documented replacements put token and name into k8-agent.yaml', async () => {
-    const text = (await readFile(join(manifestsDir, 'k8-agent.yaml'), 'utf8'))
-      .replaceAll('token: "your-token-here"', 'token: "t0ken"')
-      .replaceAll('PIPEOPS_CLUSTER_NAME: "default-cluster"', 'PIPEOPS_CLUSTER_NAME: "mine"')
+  test('the commands at its head put token and name into k8-agent.yaml', async () => {
+    const kept = await readFile(join(manifestsDir, 'k8-agent.yaml'), 'utf8')
+    const recipe = kept.slice(kept.indexOf('#   sed'), kept.indexOf('# Nobody'))
+    const commands = recipe.replaceAll(/^#   /gm, '')
+    const script = commands.replace('kubectl apply --server-side -f -', 'cat')
+    expect(script).not.toBe(commands)
+    const { stdout: text } = await run('sh', ['-c', script], {
+      cwd: manifestsDir,
+      env: { PATH: process.env['PATH'], PIPEOPS_TOKEN: 't0/k+n=', PIPEOPS_CLUSTER_NAME: 'mine' },
+    })
     const objects = parseObjects(text)
     const named = (kind: string, name: string) =>
       objects.find((object) => object.kind === kind && object.metadata.name === name)
-    expect(named('Secret', 'pipeops-agent-token')?.stringData).toStrictEqual({ token: 't0ken' })
+    expect(named('Secret', 'pipeops-agent-token')?.stringData).toStrictEqual({ token: 't0/k+n=' })
     expect(named('ConfigMap', 'pipeops-agent-config')?.data).toMatchObject({
       PIPEOPS_CLUSTER_NAME: 'mine',
     })

@@ -14,6 +14,10 @@ const name = 'cp-pipeops-control-plane'
 const env = (rendered: Rendered): Record<string, string> =>
   environmentOf(rendered, rendered.container('control-plane'))
 
+const testPod = {
+  podSelector: { matchLabels: { 'app.kubernetes.io/name': 'pipeops-control-plane-test' } },
+}
+
 type Case = { name: string; values?: object; check(rendered: Rendered): void }
 
 const cases: Case[] = [
@@ -142,7 +146,7 @@ const cases: Case[] = [
       expect(rendered.get('NetworkPolicy').spec).toMatchObject({
         ingress: [
           { ports: [{ port: 'api' }], from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] },
-          { ports: [{ port: 'health' }], from: [{ podSelector: {} }] },
+          { ports: [{ port: 'health' }], from: [testPod, { podSelector: {} }] },
         ],
         egress: [{ ports: [{ port: 53 }, { port: 53 }] }],
       }),
@@ -159,6 +163,15 @@ const cases: Case[] = [
       expect(rendered.get('Service', `${name}-health`).metadata.labels).toMatchObject(matchLabels)
       expect(rendered.get('Service', name).metadata.labels).not.toMatchObject(matchLabels)
     },
+  },
+  {
+    name: 'the platform may assign the ids',
+    values: { podSecurityContext: null },
+    check: (rendered) =>
+      expect(rendered.pod.securityContext).toStrictEqual({
+        runAsNonRoot: true,
+        seccompProfile: { type: 'RuntimeDefault' },
+      }),
   },
   {
     name: 'times, log level and more environment reach the process',

@@ -52,6 +52,12 @@ function checkNames({ objects, pod }: Rendered): void {
   const unique = (names: (string | number)[]): void =>
     expect(names).toStrictEqual([...new Set(names)])
   unique(objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace} ${metadata.name}`))
+  for (const { kind, metadata } of objects) {
+    const label = /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/
+    if (kind === 'Service') expect(metadata.name, 'RFC 1035').toMatch(label)
+    for (const value of Object.values(metadata.labels ?? {}))
+      expect(value).toMatch(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/)
+  }
   const all = allContainers(pod)
   unique(all.map(({ name }) => name))
   const ports = all.flatMap((container) => container.ports ?? [])

@@ -15,7 +15,8 @@ type Manifest = {
 /** The bus token is made in the pod: a manifest cannot make a secret, and one that came with it would be none. */
 const plain = { agent: { cluster: { name: 'default-cluster' } }, nats: { tokenFrom: 'pod' } }
 const agentRights = [
-  'Nobody may come through yet: add the users and groups of your control plane to the ClusterRole pipeops-agent, as',
+  'Nobody may come through yet: add the users and groups of your control plane to the ClusterRole',
+  'pipeops-system:pipeops-agent, as',
   '  - { apiGroups: [""], resources: [users], resourceNames: [alice@example.com], verbs: [impersonate] }',
   '  - { apiGroups: [""], resources: [groups], resourceNames: [developers], verbs: [impersonate] }',
   'and bind those users to what they may do. The chart does both: deploy/chart/README.md.',
@@ -44,10 +45,10 @@ export const manifests: Manifest[] = [
     file: 'k8-agent.yaml',
     usage: [
       'The agent in one step; `your-token-here` and `default-cluster` are to be replaced on the way. So that the token',
-      'stands on no command line:',
-      '  sed -f /dev/stdin k8-agent.yaml <<EOF | kubectl apply -f -',
-      '  s/token: "your-token-here"/token: "$PIPEOPS_TOKEN"/',
-      '  s/PIPEOPS_CLUSTER_NAME: "default-cluster"/PIPEOPS_CLUSTER_NAME: "$PIPEOPS_CLUSTER_NAME"/',
+      'stands on no command line, and (--server-side) in no annotation:',
+      '  sed -f /dev/stdin k8-agent.yaml <<EOF | kubectl apply --server-side -f -',
+      '  s|token: "your-token-here"|token: "$PIPEOPS_TOKEN"|',
+      '  s|PIPEOPS_CLUSTER_NAME: "default-cluster"|PIPEOPS_CLUSTER_NAME: "$PIPEOPS_CLUSTER_NAME"|',
       '  EOF',
       ...agentRights,
     ],

@@ -43,7 +43,10 @@ test.for(profileNames)(
       subjects.some(({ kind }) => kind === 'ServiceAccount'),
     )
     const roles = new Set(bindings.map(({ roleRef }) => `${roleRef?.kind} ${roleRef?.name}`))
-    expect([...roles]).toStrictEqual(['ClusterRole pipeops-agent', 'Role pipeops-agent'])
+    expect([...roles]).toStrictEqual([
+      'ClusterRole pipeops-system:pipeops-agent',
+      'Role pipeops-agent',
+    ])
     const rules = objects
       .filter(({ kind, metadata }) => roles.has(`${kind} ${metadata.name}`))
       .flatMap(({ rules = [] }) => rules)

@@ -1,6 +1,7 @@
 import { beforeAll, describe, type ExpectStatic, test } from 'vitest'
 
 import { type ChartName, type Helm, openHelm } from './helm.ts'
+import { parseRendered } from './objects.ts'
 
 let helm: Helm
 beforeAll(async () => {
@@ -84,6 +85,64 @@ const unfit: Refusal[] = [
     { agent: { ...agent, gateway: { istio: { service: { create: true } } } } },
     'agent.gateway',
   ],
+  [
+    'environment.mode without its sidecar',
+    'agent',
+    { agent: { ...agent, gateway: { environment: { mode: 'single-vm' } } } },
+    'agent.gateway.environment.mode: ',
+  ],
+  [
+    'environment.vmIP without its sidecar',
+    'agent',
+    { agent: { ...agent, gateway: { environment: { vmIP: '192.0.2.10' } } } },
+    'agent.gateway.environment.vmIP: ',
+  ],
+  [
+    'gatewayApi.listeners without its sidecar',
+    'agent',
+    { agent: { ...agent, gateway: { gatewayApi: { listeners: [{ port: 5000 }] } } } },
+    'agent.gateway.gatewayApi.listeners: ',
+  ],
+  [
+    'gatewayApi.tcpRoutes without its sidecar',
+    'agent',
+    { agent: { ...agent, gateway: { gatewayApi: { tcpRoutes: [{ name: 'db' }] } } } },
+    'agent.gateway.gatewayApi.tcpRoutes: ',
+  ],
+  [
+    'gatewayApi.udpRoutes without its sidecar',
+    'agent',
+    { agent: { ...agent, gateway: { gatewayApi: { udpRoutes: [{ name: 'dns' }] } } } },
+    'agent.gateway.gatewayApi.udpRoutes: ',
+  ],
+  [
+    'istio.gateway.servers without its sidecar',
+    'agent',
+    { agent: { ...agent, gateway: { istio: { gateway: { servers: [{ port: 1 }] } } } } },
+    'agent.gateway.istio.gateway.servers: ',
+  ],
+  [
+    'istio.gateway.selector without its sidecar',
+    'agent',
+    { agent: { ...agent, gateway: { istio: { gateway: { selector: { istio: 'x' } } } } } },
+    'agent.gateway.istio.gateway.selector: ',
+  ],
+  [
+    'istio.virtualService.tcpRoutes without its sidecar',
+    'agent',
+    {
+      agent: { ...agent, gateway: { istio: { virtualService: { tcpRoutes: [{ name: 'db' }] } } } },
+    },
+    'agent.gateway.istio.virtualService.tcpRoutes: ',
+  ],
+  [
+    'istio.virtualService.tlsRoutes without its sidecar',
+    'agent',
+    {
+      agent: { ...agent, gateway: { istio: { virtualService: { tlsRoutes: [{ name: 'db' }] } } } },
+    },
+    'agent.gateway.istio.virtualService.tlsRoutes: ',
+  ],
   ['rights for nobody', 'agent', { agent, rbac: { profile: 'read-only' } }, 'rbac.users'],
   ['groups without users', 'agent', { agent, rbac: { groups: ['dev'] } }, 'rbac.groups'],
   [
@@ -128,6 +187,75 @@ const unfit: Refusal[] = [
     { service: { nodePort: 30_443 } },
     'service.nodePort',
   ],
+  [
+    'a password on the way out as plain environment',
+    'agent',
+    { agent, proxy: { env: { HTTPS_PROXY: 'http://u:hunter2@h:3128' } } },
+    'proxy.env.HTTPS_PROXY: has credentials',
+    'secretKeyRef',
+  ],
+  [
+    'credentials of a bus as plain environment',
+    'agent',
+    { agent, link: { env: { BUS_URL: 'nats://u:hunter2@x' } } },
+    'link.env.BUS_URL: has credentials',
+    'secretKeyRef',
+  ],
+  [
+    'credentials of NATS as plain environment',
+    'controlPlane',
+    { env: { CONTROL_PLANE_NATS_URL: 'nats://u:hunter2@h' } },
+    'env.CONTROL_PLANE_NATS_URL: has credentials',
+    'secretKeyRef',
+    'nats.existingSecret',
+  ],
+  [
+    'a port that only the environment knows',
+    'agent',
+    { agent, profile: 'edge', link: { env: { HEALTH_PORT: 9_999 } } },
+    'link.env.HEALTH_PORT: is set by the chart',
+  ],
+  [
+    'a grace that only the environment knows',
+    'agent',
+    { agent, proxy: { env: { SHUTDOWN_GRACE_SECONDS: 60 } } },
+    'use shutdownGraceSeconds',
+  ],
+  [
+    'two ways out of one process',
+    'agent',
+    {
+      agent,
+      profile: 'edge',
+      link: { env: { HTTPS_PROXY: 'http://a:1' } },
+      proxy: { env: { HTTPS_PROXY: 'http://b:1' } },
+    },
+    'link.env.HTTPS_PROXY, proxy.env.HTTPS_PROXY: differ',
+  ],
+  [
+    'labels of the chart on a pod and a monitor',
+    'agent',
+    {
+      agent,
+      podLabels: { 'app.kubernetes.io/name': 'x' },
+      metrics: { podMonitor: { labels: { 'app.kubernetes.io/instance': 'x' } } },
+    },
+    'podLabels: app.kubernetes.io/name',
+    'metrics.podMonitor.labels: app.kubernetes.io/instance',
+  ],
+  [
+    'labels of the control plane’s chart',
+    'controlPlane',
+    { podLabels: { 'app.kubernetes.io/name': 'x' } },
+    'podLabels: app.kubernetes.io/name',
+  ],
+  [
+    'annotations of the chart',
+    'agent',
+    { agent, podAnnotations: { 'checksum/config': 'x' } },
+    'podAnnotations: checksum/config',
+  ],
+  ['a bus of no version', 'agent', { agent, nats: { image: { tag: '' } } }, 'nats.image.tag'],
 ]
 
 const typos: Refusal[] = [
@@ -190,6 +318,78 @@ const typos: Refusal[] = [
   ['root', 'agent', { agent, podSecurityContext: { runAsUser: 0 } }, 'runAsUser'],
   ['a block of the control plane', 'controlPlane', { persistance: off }, 'persistance'],
   ['a control plane that is not HTTPS', 'controlPlane', { publicUrl: 'cp.corp' }, 'publicUrl'],
+  ...['cidrs', 'ports'].map((list): Refusal => [
+    `an API server without ${list}: every one of them`,
+    'agent',
+    { agent, networkPolicy: { enabled: true, apiServer: { [list]: [] } } },
+    `/networkPolicy/apiServer/${list}`,
+  ]),
+  [
+    'a control plane without networks: everywhere',
+    'agent',
+    { agent, networkPolicy: { enabled: true, controlPlane: { cidrs: [] } } },
+    '/networkPolicy/controlPlane/cidrs',
+  ],
+  ...['nonsense', '10.0.0.0', '10.0.0.256/8', '10.0.0.0/33', '::/129', ':::/0', 'fe80::1'].map(
+    (cidr): Refusal => [
+      `a network ${cidr}`,
+      'agent',
+      { agent, networkPolicy: { apiServer: { cidrs: [cidr] } } },
+      '/networkPolicy/apiServer/cidrs/0',
+    ],
+  ),
+  [
+    'a network of a load balancer',
+    'controlPlane',
+    { service: { loadBalancerSourceRanges: ['nonsense'] } },
+    'loadBalancerSourceRanges',
+  ],
+  [
+    'somebody',
+    'agent',
+    { agent, networkPolicy: { ingressFrom: [{ podSelectr: {} }] } },
+    'ingressFrom',
+  ],
+  ['nowhere', 'agent', { agent, networkPolicy: { extraEgress: [{ to: [] }] } }, 'extraEgress'],
+  ['a client', 'controlPlane', { networkPolicy: { clientsFrom: [{}] } }, 'clientsFrom'],
+  [
+    'a port of five nines',
+    'agent',
+    { agent, proxy: { allowedServices: ['a/b:99999'] } },
+    'allowed',
+  ],
+  [
+    'less than no memory',
+    'agent',
+    { agent, link: { resources: { limits: { memory: -5 } } } },
+    '-5',
+  ],
+  ['a toleration', 'agent', { agent, tolerations: [{ foo: 1 }] }, 'foo'],
+  ['the control plane’s toleration', 'controlPlane', { tolerations: [{ foo: 1 }] }, 'foo'],
+  [
+    'a Secret without key',
+    'agent',
+    { agent, link: { env: { A: { valueFrom: { secretKeyRef: { name: 'x' } } } } } },
+    'secretKeyRef',
+  ],
+  ['a long name', 'agent', { agent, nameOverride: 'x'.repeat(41) }, 'nameOverride'],
+  [
+    'a name that no Service may have',
+    'agent',
+    { agent, fullnameOverride: '1x' },
+    'fullnameOverride',
+  ],
+  ['no sidecar', 'agent', { agent, link: null }, "missing property 'link'"],
+  ['no probes', 'agent', { agent, probes: null }, "missing property 'probes'"],
+  ['no metrics', 'agent', { agent, metrics: null }, "missing property 'metrics'"],
+  [
+    'no TLS',
+    'agent',
+    { agent: { cluster, pipeops: { token, tls: null } } },
+    "missing property 'tls'",
+  ],
+  ['no way of signing in', 'agent', { agent, console: { auth: null } }, "missing property 'auth'"],
+  ['no service', 'controlPlane', { service: null }, "missing property 'service'"],
   ['a password in the NATS URL', 'controlPlane', { nats: { url: 'nats://u:p@n' } }, 'url'],
 ]
 
@@ -205,6 +405,65 @@ describe.concurrent('a typo is refused by name', () => {
   )
 })
 
+test.for(['agent', 'controlPlane'] as const)(
+  'a release of %s whose name begins with a digit needs another name',
+  async (chart, { expect }) => {
+    const render = (values: object) => helm.template(chart, { agent, ...values }, { release: '1x' })
+    const given = chart === 'agent' ? {} : { agent: undefined }
+    await expect(render(given)).rejects.toThrow('fullnameOverride: is required')
+    await expect(render({ ...given, fullnameOverride: 'x1' })).resolves.toContain('name: x1')
+  },
+)
+
+test('what the chart sets in a container is refused in its env, but for what one may have of its own', async ({
+  expect,
+}) => {
+  const ofItsOwn = /^(PIPEOPS_LOG_LEVEL|HTTPS_PROXY|NO_PROXY)$/
+  for (const profile of ['sidecars', 'edge']) {
+    const values = {
+      agent: { ...agent, id: 'x', httpsProxy: 'http://h:1', noProxy: 'x' },
+      console: { existingSecret: 'x' },
+      proxy: { allowedServices: ['a/b:1'] },
+      profile,
+    }
+    const { pod } = parseRendered(await helm.template('agent', values))
+    const given = pod.containers.map(({ name, env = [] }) => {
+      const names = env.map((each) => each.name).filter((each) => !ofItsOwn.test(each))
+      return [
+        name === 'edge' ? 'link' : name,
+        { env: Object.fromEntries(names.map((each) => [each, 'x'])) },
+      ] as const
+    })
+    const message = await helm
+      .template('agent', { agent, profile, ...Object.fromEntries(given) })
+      .catch((error: Error) => error.message)
+    for (const [sidecar, { env }] of given) {
+      expect(Object.keys(env).length).toBeGreaterThan(5)
+      for (const name of Object.keys(env))
+        expect(message).toContain(`${sidecar}.env.${name}: is set by the chart`)
+    }
+  }
+})
+
+test('what the chart sets in the control plane is refused in its env', async ({ expect }) => {
+  const values = {
+    tls: { existingSecret: 'x' },
+    publicUrl: 'https://x',
+    users: { existingSecret: 'x' },
+    nats: { url: 'nats://x' },
+  }
+  for (const given of [values, {}]) {
+    const { pod } = parseRendered(await helm.template('controlPlane', given))
+    const names = (pod.containers[0]?.env ?? []).map(({ name }) => name)
+    const env = Object.fromEntries(names.map((name) => [name, 'x']))
+    const message = await helm
+      .template('controlPlane', { env })
+      .catch((error: Error) => error.message)
+    expect(names.length).toBeGreaterThan(10)
+    for (const name of names) expect(message).toContain(`env.${name}: is set by the chart`)
+  }
+})
+
 async function expectRefusal(
   expect: ExpectStatic,
   chart: ChartName,
@@ -217,4 +476,5 @@ async function expectRefusal(
   )
   for (const part of named) expect(message).toContain(part)
   expect(message).not.toContain(token)
+  expect(message).not.toContain('hunter2')
 }
