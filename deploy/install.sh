@@ -12,9 +12,11 @@
 # a script that arrived cut off does nothing.
 set -eu
 set +a # a caller's `set -a` would export the token to every program started here
+LC_ALL=C # elsewhere [a-z] may have capitals in it
+export LC_ALL
 
-# What is installed. A version is changed with PIPEOPS_<NAME>_VERSION; its checksum is then the one its
-# publisher keeps beside the release.
+# What is installed. A version is changed with PIPEOPS_<NAME>_VERSION. What each download is checked against is
+# said at `pinned` below, and by --dry-run.
 K3S_VERSION=${PIPEOPS_K3S_VERSION:-v1.34.3+k3s1}
 K3D_VERSION=${PIPEOPS_K3D_VERSION:-v5.9.0}
 KIND_VERSION=${PIPEOPS_KIND_VERSION:-v0.33.0}
@@ -90,17 +92,17 @@ die() {
 
 FACT_NAMES="os arch container wsl root init netns node port_6443 cpus memory_mb disk_mb docker vm_driver \
 ci terminal kubectl helm k3d kind minikube context context_reachable want_context cluster_type answer \
-recorded recorded_alive gateway_crds istio agent gateway_api monitoring chart_monitoring token \
-cluster_name api_url dry_run"
+recorded recorded_alive gateway_crds istio agent agent_objects gateway_api monitoring chart_monitoring token \
+cluster_name api_url proxy no_proxy dry_run"
 
 decide() {
   f_os='' f_arch='' f_container=none f_wsl=no f_root=no f_init=none f_netns=yes f_node=none f_port_6443=free
   f_cpus=0 f_memory_mb=0 f_disk_mb=0 f_docker=absent f_vm_driver='' f_ci=no f_terminal=no
   f_kubectl=no f_helm=no f_k3d=no f_kind=no f_minikube=no
   f_context='' f_context_reachable=no f_want_context=ask f_cluster_type=auto f_answer=''
-  f_recorded='' f_recorded_alive=no f_gateway_crds=absent f_istio=absent f_agent=absent
+  f_recorded='' f_recorded_alive=no f_gateway_crds=absent f_istio=absent f_agent=absent f_agent_objects=''
   f_gateway_api=true f_monitoring=default f_chart_monitoring=no
-  f_token=none f_cluster_name=default-cluster f_api_url='' f_dry_run=no
+  f_token=none f_cluster_name=default-cluster f_api_url='' f_proxy='' f_no_proxy='' f_dry_run=no
   errors=0 plan='' target=''
 
   # shellcheck disable=SC2034 # value is read by the eval, whose other half is one of the names above
@@ -154,15 +156,19 @@ check_facts() {
     default | true | false) ;;
     *) refuse "'$f_monitoring' is neither true nor false" 'INSTALL_MONITORING' 'set it to true or false' ;;
   esac
-  # Also keeps commas and braces, which mean something to `helm --set`, out of the name.
+  # As the chart's values.schema.json has it: what it refuses, Helm refuses when everything else is in place. Also
+  # keeps commas and braces, which mean something to `helm --set`, out of the name.
   case $f_cluster_name in
-    '' | [!A-Za-z0-9]* | *[!A-Za-z0-9._-]*)
-      refuse "'$f_cluster_name' is no cluster name" 'PIPEOPS_CLUSTER_NAME or CLUSTER_NAME' 'use letters, digits, dots, dashes and underscores, beginning with a letter or digit' ;;
+    '' | [!a-z0-9]* | *[!a-z0-9] | *[!a-z0-9.-]*)
+      refuse "'$f_cluster_name' is no cluster name" 'PIPEOPS_CLUSTER_NAME or CLUSTER_NAME' 'use small letters, digits, dots and dashes, with a letter or digit at both ends' ;;
     *) if [ ${#f_cluster_name} -gt 63 ]; then refuse 'the cluster name is too long' 'PIPEOPS_CLUSTER_NAME or CLUSTER_NAME' 'use at most 63 characters'; fi ;;
   esac
   case $f_api_url in
+    '') ;;
     *[!A-Za-z0-9:/._~-]*) refuse 'the address has characters no address has' 'PIPEOPS_API_URL' 'give something like https://api.pipeops.sh' ;;
-    '' | https://* | http://*) ;;
+    https:///* | https://) refuse 'the address names no host' 'PIPEOPS_API_URL' 'give something like https://api.pipeops.sh' ;;
+    https://*/*[!/]*) refuse 'the address has a path' 'PIPEOPS_API_URL' 'give the host alone, like https://api.pipeops.sh' ;;
+    https://*) ;;
     *) refuse 'the address does not begin with https://' 'PIPEOPS_API_URL' 'give something like https://api.pipeops.sh' ;;
   esac
   case $f_token in
@@ -399,6 +405,11 @@ plan_contents() {
     refuse "the agent is already in this cluster, and this script did not install it" "Helm release $RELEASE in namespace $NAMESPACE" 'bring it up to date with helm, or uninstall it with helm first'
     return
   fi
+  # Helm would refuse to take them over, and an uninstall would delete an identity that is somebody's.
+  if [ -n "$f_agent_objects" ]; then
+    refuse "parts of an agent that this script did not install are in this cluster: $f_agent_objects" "namespace $NAMESPACE" "if that agent is no longer wanted, remove it: kubectl delete -n $NAMESPACE $f_agent_objects; to keep its identity, install with helm and agent.state.create=false"
+    return
+  fi
   [ "$f_helm" = yes ] || add 'fetch helm'
   if [ "$f_gateway_api" = true ]; then
     case $f_gateway_crds in
@@ -418,7 +429,30 @@ plan_contents() {
   if [ "$f_chart_monitoring" = no ] && [ "$f_monitoring" = default ]; then
     add 'note this release of the agent has no monitoring sidecar; no monitoring stack is installed'
   fi
-  add "agent $f_cluster_name monitoring=$stack"
+  way_out=''
+  plan_proxy
+  add "agent $f_cluster_name monitoring=$stack$way_out"
+}
+
+# The agent goes out as this script does. What it is told is on helm's command line: no password.
+plan_proxy() {
+  tell="tell it with --values FILE (agent.httpsProxy, or link.env and proxy.env with a secretKeyRef)"
+  case $f_proxy in
+    '') return ;;
+    password) add "note HTTPS_PROXY holds a password, which no command line may: the agent is not told of that proxy; put the address into a Secret and $tell" ;;
+    *://localhost | *://localhost[:/]* | *://127.* | *://0.0.0.0*)
+      add "note HTTPS_PROXY is an address of this machine alone, which a pod cannot reach: the agent is not told of that proxy; where it needs one, $tell" ;;
+    http:///* | https:///* | *[!A-Za-z0-9:/._~-]*) add "note HTTPS_PROXY is no address the agent understands; where it needs a proxy, $tell" ;;
+    http://?* | https://?*)
+      way_out=" proxy=$f_proxy"
+      case $f_no_proxy in
+        '') ;;
+        *[!A-Za-z0-9:/.,*_-]*) add "note NO_PROXY has characters no list of hosts has; the agent gets none" ;;
+        *) way_out="$way_out no_proxy=$f_no_proxy" ;;
+      esac
+      ;;
+    *) add "note the agent speaks to HTTP proxies only, and HTTPS_PROXY is none; where it needs a proxy, $tell" ;;
+  esac
 }
 
 # ── Looking: reads, never writes. PIPEOPS_SYSROOT is where tests put the machine's files. ───────────────
@@ -537,7 +571,20 @@ request_facts() {
   fact cluster_name "${PIPEOPS_CLUSTER_NAME:-${CLUSTER_NAME:-$(recorded_name)}}"
   fact token "$(token_state)"
   fact api_url "${PIPEOPS_API_URL-}"
+  proxy_facts
   fact dry_run "$dry_run"
+}
+# Never the address when somebody's password is in it. Without a scheme it is what curl takes it for: http.
+proxy_facts() {
+  proxy=$(printf '%s' "${HTTPS_PROXY:-${https_proxy-}}" | tr -d ' \t\n')
+  case $proxy in
+    '') return ;;
+    *@*) proxy=password ;;
+    *://*) ;;
+    *) proxy=http://$proxy ;;
+  esac
+  fact proxy "$proxy"
+  fact no_proxy "$(printf '%s' "${NO_PROXY:-${no_proxy-}}" | tr -d ' \t\n')"
 }
 truth() {
   case $1 in
@@ -573,6 +620,18 @@ cluster_facts() {
   fact istio "$(owner "$(printf '%s\n' "$definitions" | grep -c '\.istio\.io$')" 'release istio-system istiod')"
   # Helm keeps a release in Secrets with these labels; helm itself may not be here yet.
   fact agent "$(owner "$(kube get secrets -n "$NAMESPACE" -l "owner=helm,name=$RELEASE" -o name | grep -c .)" "release $NAMESPACE $RELEASE")"
+  strangers=$(agent_strangers) || return 1
+  fact agent_objects "$strangers"
+}
+# What carries the agent's names without being in the record: a kubectl-applied agent, or what is left of one.
+agent_strangers() {
+  set --
+  remembered "release $NAMESPACE $RELEASE" || set -- "$@" "deployment.apps/$RELEASE"
+  remembered "identity $NAMESPACE" || set -- "$@" "configmap/$STATE_CONFIGMAP" "secret/$STATE_SECRET"
+  remembered "secret $NAMESPACE $TOKEN_SECRET" || set -- "$@" "secret/$TOKEN_SECRET"
+  [ $# -gt 0 ] || return 0
+  there=$(kube get "$@" -n "$NAMESPACE" --ignore-not-found -o name) || return 1
+  printf '%s\n' "$there" | tr '\n' ' ' | sed 's/ *$//'
 }
 owner() { if remembered "$2"; then say ours; elif [ "$1" -gt 0 ]; then say present; else say absent; fi; }
 
@@ -604,18 +663,18 @@ ask_for_token() {
   printf '\n' >"$TTY"
   [ "$(token_state)" = given ] || die 'the token is empty or has characters no token has' 'what was typed' 'copy it again from the control plane'
 }
-# `cat` and a here-document, because some shells have no built-in printf: its arguments would be a command line.
+# `echo` into a pipe: a here-document is a file on the disk in bash before 5.1 (macOS), and a shell that has no
+# built-in printf (mksh) would show the token in that program's arguments. Every shell has echo, and the token has
+# no character that echo would change.
 secret_manifest() {
-  cat <<EOF
-apiVersion: v1
-kind: Secret
-metadata:
-  name: $TOKEN_SECRET
-  namespace: $NAMESPACE
-type: Opaque
-stringData:
-  token: "$token"
-EOF
+  echo 'apiVersion: v1'
+  echo 'kind: Secret'
+  echo 'metadata:'
+  echo "  name: $TOKEN_SECRET"
+  echo "  namespace: $NAMESPACE"
+  echo 'type: Opaque'
+  echo 'stringData:'
+  echo "  token: \"$token\""
 }
 
 # ── The record: one line for each thing added, written before the thing is made. ────────────────────
@@ -657,7 +716,15 @@ helm_in() { helm --kube-context "$context" "$@"; }
 
 # ── Downloads: a file appears under its name only when its SHA-256 is the expected one. ─────────────
 
-# Checksums known to this script. Each was found equal in independent places, or recomputed from the tagged source.
+# Where the expected one comes from:
+# - kept here, and found equal in several independent projects: kind, the Gateway API, k3d, helm;
+# - kept here, and found in one project only: Istio's two charts;
+# - kept here, and compared with nothing else: kubectl for Linux;
+# - read from the publisher, beside the file (it shows a broken download, not a publisher who was broken into):
+#   k3s, its install script, minikube, kubectl for macOS, and every version that is not the default one, save the
+#   Gateway API's, whose checksum nobody publishes and PIPEOPS_GATEWAY_API_SHA256 must give.
+# Images are not downloaded here: kind's node image is named by its digest, k3d's goes by its tag, unchecked, as
+# do the images that the charts name. So does the agent's chart in its registry, unless PIPEOPS_CHART ends in @sha256:….
 pinned() {
   case $1 in
     kubectl-v1.34.3-linux-amd64) say ab60ca5f0fd60c1eb81b52909e67060e3ba0bd27e55a8ac147cbc2172ff14212 ;;
@@ -780,7 +847,7 @@ carry_out() {
       use) use_cluster "$first" "$rest" ;;
       gateway-api) [ "$first" = keep ] || install_gateway_api ;;
       istio) [ "$first" = keep ] || install_istio "${rest#requests=}" ;;
-      agent) install_agent "$first" "${rest#monitoring=}" ;;
+      agent) install_agent "$first" "$rest" ;;
       *) die "a step this script does not know: $verb" 'the plan' 'report this' ;;
     esac
   done 3<<EOF
@@ -790,6 +857,7 @@ EOF
 
 # setting NAME LIST: the value of NAME in a list of NAME=VALUE words.
 setting() {
+  set -f # a star in it is a star
   for word in $2; do
     case $word in "$1="*) say "${word#*=}" ;; esac
   done
@@ -844,7 +912,17 @@ create_k3s() {
   chmod 755 "$tmp/k3s"
   mv "$tmp/k3s" "$K3S_BIN_DIR/k3s"
   # Its own installer writes the service, the SELinux policy and the script that removes it all again.
-  INSTALL_K3S_SKIP_DOWNLOAD=binary INSTALL_K3S_BIN_DIR=$K3S_BIN_DIR sh "$tmp/k3s-install.sh" "$@"
+  (
+    bin_dir=$K3S_BIN_DIR
+    forget_k3s_settings
+    INSTALL_K3S_SKIP_DOWNLOAD=binary INSTALL_K3S_BIN_DIR=$bin_dir sh "$tmp/k3s-install.sh" "$@"
+  )
+}
+# The user's own would make another k3s: under a name that uninstall would not find, or an agent of another server.
+forget_k3s_settings() {
+  for setting in $(env | sed -n -e 's/^\(K3S_[A-Za-z0-9_]*\)=.*/\1/p' -e 's/^\(INSTALL_K3S_[A-Za-z0-9_]*\)=.*/\1/p'); do
+    unset "$setting"
+  done
 }
 create_k3d() {
   image=rancher/k3s:$(printf '%s' "$K3S_VERSION" | tr + -)
@@ -899,6 +977,9 @@ install_istio() {
   remember_definitions "$tmp/istio-base.yaml"
   remember 'release istio-system istio-base'
   helm_in upgrade --install istio-base "$tmp/istio-base.tgz" --namespace istio-system --wait --timeout 5m >/dev/null
+  # Undone after istiod, which would make them again.
+  remember_gateway_classes
+  remember 'copies istio-ca-root-cert'
   remember 'release istio-system istiod'
   requests=$1
   set -- --set-string pilot.env.PILOT_ENABLE_ALPHA_GATEWAY_API=true
@@ -906,6 +987,22 @@ install_istio() {
     set -- "$@" --set pilot.resources.requests.cpu=50m --set pilot.resources.requests.memory=256Mi
   fi
   helm_in upgrade --install istiod "$tmp/istiod.tgz" --namespace istio-system --wait --timeout 10m "$@" >/dev/null
+}
+
+# The gateway classes that istiod makes by itself, with their controllers (istio/pilot/pkg/config/kube/gatewaycommon).
+istiod_classes() {
+  say 'istio istio.io/gateway-controller
+istio-remote istio.io/unmanaged-gateway
+istio-waypoint istio.io/mesh-controller
+istio-east-west istio.io/eastwest-controller'
+}
+# Only those that nobody has yet: a class of that name may be the user's.
+remember_gateway_classes() {
+  kube wait --for=condition=Established "$CRD/gatewayclasses.gateway.networking.k8s.io" --timeout=60s >/dev/null
+  for class in $(istiod_classes | awk '{ print $1 }'); do
+    found=$(kube get gatewayclass "$class" --ignore-not-found -o name)
+    [ -n "$found" ] || remember "class $class"
+  done
 }
 
 install_agent() {
@@ -917,9 +1014,17 @@ install_agent() {
   remember "name $1"
   chart=$(agent_chart)
   # What somebody set on the release since stays: who may come through, above all.
-  set -- --reset-then-reuse-values --set-string "agent.cluster.name=$1" --set "agent.autoInstallComponents=$(if_on "$2")"
+  options=$2
+  set -- --reset-then-reuse-values --set-string "agent.cluster.name=$1" --set "agent.autoInstallComponents=$(if_on "$(setting monitoring "$options")")"
   set -- "$@" --set-string "agent.pipeops.existingSecret=$TOKEN_SECRET"
   if [ -n "${PIPEOPS_API_URL-}" ]; then set -- "$@" --set-string "agent.pipeops.apiUrl=$PIPEOPS_API_URL"; fi
+  proxy=$(setting proxy "$options")
+  if [ -n "$proxy" ]; then
+    # A bare comma would begin the next value.
+    set -- "$@" --set-string "agent.httpsProxy=$proxy"
+    hosts=$(setting no_proxy "$options" | sed 's/,/\\,/g')
+    if [ -n "$hosts" ]; then set -- "$@" --set-string "agent.noProxy=$hosts"; fi
+  fi
   if [ -n "$values" ]; then set -- "$@" --values "$values"; fi
   case $chart in
     *@sha256:*) ;;
@@ -1015,7 +1120,7 @@ confirm_removal() {
 # 0: gone, or never made; 1: it stays, and why has been said; 2: it is kept as asked.
 undo() {
   case $1 in
-    namespace | object | release | identity | secret)
+    namespace | object | release | identity | secret | class | copies)
       # Goes with the cluster that holds it.
       if [ "$made_cluster" = yes ] || [ "$cluster_gone" = yes ]; then return 0; fi
       ;;
@@ -1028,6 +1133,8 @@ undo() {
     object) undo_object "$2" ;;
     secret) kube delete secret "${2#* }" -n "${2%% *}" --ignore-not-found || stays "Secret ${2#* }" 'the cluster does not answer' ;;
     identity) undo_identity "$2" ;;
+    class) undo_class "$2" ;;
+    copies) undo_copies "$2" ;;
     release) undo_release "${2%% *}" "${2#* }" ;;
     *) stays "'$1 $2'" 'this version of the script does not know what that is' ;;
   esac
@@ -1045,7 +1152,7 @@ undo_cluster() {
   fi
   step "deleting the $1 cluster"
   case $1 in
-    k3s) if [ -x "$K3S_BIN_DIR/k3s-uninstall.sh" ]; then "$K3S_BIN_DIR/k3s-uninstall.sh"; fi ;;
+    k3s) if [ -x "$K3S_BIN_DIR/k3s-uninstall.sh" ]; then (k3s_uninstall=$K3S_BIN_DIR/k3s-uninstall.sh && forget_k3s_settings && "$k3s_uninstall"); fi ;;
     k3d) k3d cluster delete "$CLUSTER" ;;
     kind) kind delete cluster --name "$CLUSTER" --kubeconfig "$KUBECONFIG" ;;
     minikube) minikube delete --profile "$CLUSTER" ;;
@@ -1064,7 +1171,6 @@ undo_release() {
     # Foreground: the pods are gone when it returns, so that what is left in the namespace is somebody else's.
     helm_in uninstall "$2" --namespace "$1" --wait --cascade foreground --timeout 5m || stays "release $2" 'helm could not remove it' || return 1
   fi
-  if [ "$2" = istiod ]; then sweep_istio; fi
 }
 undo_identity() {
   if [ "$keep_state" = yes ]; then
@@ -1074,17 +1180,38 @@ undo_identity() {
   kube delete configmap "$STATE_CONFIGMAP" -n "$1" --ignore-not-found || stays "the agent's identity" 'it could not be deleted' || return 1
   kube delete secret "$STATE_SECRET" -n "$1" --ignore-not-found || stays "the agent's identity" 'it could not be deleted'
 }
-# istiod copies its certificate into every namespace and makes its own gateway classes.
-sweep_istio() {
-  kube delete configmaps --all-namespaces --field-selector metadata.name=istio-ca-root-cert --ignore-not-found || return 1
-  classes=$(kube get gatewayclasses -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.spec.controllerName}{"\n"}{end}' 2>/dev/null | awk '$2 ~ /^istio\.io\// { print $1 }')
-  for class in $classes; do kube delete gatewayclass "$class" --ignore-not-found || return 1; done
+# istiod copies its certificate into every namespace. A second istiod has made them its own by now.
+undo_copies() {
+  others=$(other_istiods) || stays "ConfigMap $1" 'the cluster does not answer' || return 1
+  [ -z "$others" ] || stays "ConfigMap $1 of every namespace" "another istiod uses it: $others" || return 1
+  kube delete configmaps --all-namespaces --field-selector "metadata.name=$1" --ignore-not-found || stays "ConfigMap $1" 'it could not be deleted'
+}
+undo_class() {
+  others=$(other_istiods) || stays "gateway class $1" 'the cluster does not answer' || return 1
+  [ -z "$others" ] || stays "gateway class $1" "another istiod uses it: $others" || return 1
+  # Without the definition there is no class either.
+  definition=$(kube get "$CRD/gatewayclasses.gateway.networking.k8s.io" --ignore-not-found -o name) || stays "gateway class $1" 'the cluster does not answer' || return 1
+  [ -n "$definition" ] || return 0
+  controller=$(kube get gatewayclass "$1" --ignore-not-found -o 'jsonpath={.spec.controllerName}') || stays "gateway class $1" 'the cluster does not answer' || return 1
+  # A class of that name with another controller was made by somebody else since.
+  [ "$1 $controller" = "$(istiod_classes | grep -F "$1 ")" ] || return 0
+  kube delete gatewayclass "$1" --ignore-not-found || stays "gateway class $1" 'it could not be deleted'
+}
+other_istiods() {
+  running=$(kube get deployments --all-namespaces -l app=istiod -o 'jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name} {end}') || return 1
+  say "${running% }"
 }
 
 # A definition takes its objects with it when it goes: not while somebody has any.
 undo_object() {
   case $1 in
     "$CRD"/*)
+      case $1 in
+        *.istio.io)
+          others=$(other_istiods) || stays "$1" 'the cluster does not answer' || return 1
+          [ -z "$others" ] || stays "$1" "another istiod uses it: $others" || return 1
+          ;;
+      esac
       found=$(kube get "$1" --ignore-not-found -o name) || stays "$1" 'the cluster does not answer' || return 1
       [ -n "$found" ] || return 0
       objects=$(kube get "${1#*/}" --all-namespaces -o name) || stays "$1" 'its objects could not be listed' || return 1
@@ -1108,13 +1235,16 @@ undo_namespace() {
   fi
   kube delete namespace "$1" --timeout=3m || stays "namespace $1" 'it could not be deleted'
 }
+# What istiod makes in its own namespace and no chart removes: its authority's key, and one ConfigMap for each
+# election (istio/pilot/pkg/leaderelection). These names and no others: users have things called istio-* too.
+ISTIOD_MAKES='secret/istio-ca-secret|configmap/istio-(leader|namespace-controller-election|serviceexport-controller-election|clustertrustbundle-controller-election|status-leader|analyze-leader|gateway-status-leader|gateway-inferencepool|node-untaint|ip-autoallocate|ca-crl)'
 # What is in a namespace, less what Kubernetes and istiod put into it by themselves.
 contents() {
   kinds=$(kube api-resources --namespaced --verbs=list -o name) || return 1
   kinds=$(printf '%s\n' "$kinds" | grep -vE '^(events|endpoints|leases|endpointslices|pods\.metrics|.*\.metrics\.k8s\.io)($|\.)' | tr '\n' ',')
   all=$(kube get "${kinds%,}" -n "$1" --ignore-not-found -o name) || return 1
   printf '%s\n' "$all" | grep -vE '^$|^serviceaccount/default$|^secret/default-token-|^configmap/(kube-root-ca\.crt|istio-ca-root-cert)$' |
-    if [ "$1" = istio-system ]; then grep -vE '^(configmap|secret)/istio' || true; else cat; fi
+    if [ "$1" = istio-system ]; then grep -vxE "$ISTIOD_MAKES" || true; else cat; fi
 }
 
 # ── Talking ─────────────────────────────────────────────────────────────────────────────────────────
@@ -1135,21 +1265,39 @@ explain() {
         say "  - fetch $first: $url, checked against $(checked_against)"
         ;;
       create)
-        case $first in k3s | k3d) version=$K3S_VERSION ;; kind) version=$KIND_NODE_IMAGE ;; *) version=$KUBECTL_VERSION ;; esac
+        case $first in k3s | k3d) version=$K3S_VERSION ;; kind) version=$KIND_NODE_IMAGE ;; *) version=$KUBERNETES_VERSION ;; esac
         say "  - create a $first cluster, $version${rest:+, $rest}"
-        if [ "$first" = k3s ]; then
-          locate k3s
-          say "      from $url, checked against $(checked_against)"
-        fi
+        case $first in
+          k3s) explain_source k3s && explain_source k3s-install ;;
+          k3d) say '      its image goes by its tag, not checked' ;;
+          kind) case $KIND_NODE_IMAGE in *@sha256:*) say '      its image goes by its digest' ;; *) say '      its image goes by its tag, not checked' ;; esac ;;
+          minikube) say '      its image and Kubernetes itself are fetched by minikube, not checked by this script' ;;
+        esac
         ;;
       use) if [ "$first" = existing ]; then say "  - use kubectl context '$rest'"; else say "  - use the $first cluster that this script made"; fi ;;
-      gateway-api) if [ "$first" = install ]; then say "  - install the Gateway API $GATEWAY_API_VERSION, experimental channel"; fi ;;
-      istio) if [ "$first" = install ]; then say "  - install Istio $ISTIO_VERSION with TCP and UDP routes, $rest"; fi ;;
-      agent) say "  - install the agent from $(agent_chart) as '$first' into namespace $NAMESPACE, $rest" ;;
+      gateway-api)
+        [ "$first" = install ] || continue
+        say "  - install the Gateway API $GATEWAY_API_VERSION, experimental channel"
+        explain_source gateway-api
+        ;;
+      istio)
+        [ "$first" = install ] || continue
+        say "  - install Istio $ISTIO_VERSION with TCP and UDP routes, $rest"
+        explain_source istio-base
+        explain_source istiod
+        ;;
+      agent)
+        say "  - install the agent from $(agent_chart) as '$first' into namespace $NAMESPACE, $rest"
+        case $(agent_chart) in *@sha256:*) say '      the chart goes by its digest' ;; oci://*) say '      the chart goes by its tag, not checked' ;; esac
+        ;;
     esac
   done <<EOF
 $1
 EOF
+}
+explain_source() {
+  locate "$1"
+  say "      from $url, checked against $(checked_against)"
 }
 checked_against() { if [ -n "$(pinned "$id")" ]; then say 'the checksum in this script'; else say "${sums:-a checksum you must give}"; fi; }
 
@@ -1259,31 +1407,45 @@ prepare_home() {
   usual_umask=$(umask)
   umask 077
   mkdir -p "$home"
-  # One at a time: the record is a plain file. The pid tells a running one from one that died.
-  if [ -f "$home/lock" ] && kill -0 "$(cat "$home/lock")" 2>/dev/null; then
-    die 'another run of this script is under way' "$home/lock" 'wait for it to end'
+  # One at a time: the record is a plain file. A pid is given out again one day, so the lock says since when, too.
+  lock_pid='' lock_start=''
+  if [ -f "$home/lock" ]; then read -r lock_pid lock_start <"$home/lock" || true; fi
+  if [ -n "$lock_pid" ] && kill -0 "$lock_pid" 2>/dev/null && [ "$lock_start" = "$(started_at "$lock_pid")" ]; then
+    die "another run of this script is under way (process $lock_pid)" "$home/lock" 'wait for it to end; if there is none, delete that file'
   fi
-  printf '%s\n' "$$" >"$home/lock"
+  printf '%s %s\n' "$$" "$(started_at "$$")" >"$home/lock"
   rm -rf "$home"/tmp.* # of runs that were killed
   tmp=$home/tmp.$$
   mkdir "$tmp"
 }
+# When a process began: ticks since the machine did, or a date; empty where neither is to be had.
+started_at() {
+  if [ -r "/proc/$1/stat" ]; then
+    # The second field is a name in brackets, with whatever spaces it likes.
+    sed 's/.*) //' "/proc/$1/stat" | awk '{ print $20 }'
+  else
+    ps -o lstart= -p "$1" 2>/dev/null | awk '{ $1 = $1; print }' || true
+  fi
+}
+# Empty where there is no place to put it.
 default_home() {
-  if [ "$(id -u)" -eq 0 ]; then say "$SYSROOT/var/lib/pipeops-installer"; else say "$HOME/.pipeops-installer"; fi
+  if [ "$(id -u)" -eq 0 ]; then say "$SYSROOT/var/lib/pipeops-installer"; else say "${HOME:+$HOME/.pipeops-installer}"; fi
 }
 
 main() {
   case $- in *x*) set +x && warn 'tracing is off from here: it would print the token' ;; esac
   SYSROOT=${PIPEOPS_SYSROOT-} TTY=/dev/tty
   K3S_BIN_DIR=$SYSROOT/usr/local/bin
-  home=${PIPEOPS_INSTALLER_HOME:-$(default_home)}
-  record=$home/record bin=$home/bin tmp='' echo_off=no current_step='' explained=no
-  PATH=$bin:$PATH:$K3S_BIN_DIR # sudo's own PATH may lack the last, where k3s puts kubectl
+  tmp='' echo_off=no current_step='' explained=no
   command=install dry_run=no want_context=${PIPEOPS_CONTEXT:-ask} values='' context=''
   assume_yes=no keep_state=no keep_cluster=no cluster_gone=no
   take_token
-  recorded=$(recorded_cluster || true)
   parse "$@"
+  home=${PIPEOPS_INSTALLER_HOME:-$(default_home)}
+  [ -n "$home" ] || die 'there is no place for the record of what is installed' 'HOME is not set' 'set HOME, or name a directory in PIPEOPS_INSTALLER_HOME'
+  record=$home/record bin=$home/bin
+  PATH=$bin:$PATH:$K3S_BIN_DIR # sudo's own PATH may lack the last, where k3s puts kubectl
+  recorded=$(recorded_cluster || true)
   case $command in
     facts) machine_facts && request_facts && context_facts ;;
     decide) decide ;;

@@ -3,7 +3,10 @@
 # FAKE is the fake machine's directory. The change of number FAKE_FAIL_AT fails once it is done; that of number
 # FAKE_KILL_AT takes whoever asked for it down with it.
 printf '%s %s\n' "${0##*/}" "$*" >>"$FAKE/calls"
-env >>"$FAKE/environments"
+{
+  echo "FAKE_CALL=${0##*/}"
+  env
+} >>"$FAKE/environments"
 
 # Calls that change something are numbered, so that each of them can be the last one.
 changes_something() {

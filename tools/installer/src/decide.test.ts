@@ -2,11 +2,12 @@ import { accessSync } from 'node:fs'
 
 import { describe, expect, test } from 'vitest'
 
+import { inputs } from './inputs.testing.ts'
 import { machines } from './machines.testing.ts'
 import { requests } from './requests.testing.ts'
 import { decide, steps } from './script.testing.ts'
 
-const environments = [...machines, ...requests]
+const environments = [...machines, ...requests, ...inputs]
 
 const shells = [
   ['/bin/sh'],
@@ -24,6 +25,11 @@ function isThere(path: string): boolean {
   }
 }
 
+test('is shown on at least 40 kinds of machine, each with a name of its own', () => {
+  expect(machines.length).toBeGreaterThanOrEqual(40)
+  expect(new Set(environments.map(({ name }) => name)).size).toBe(environments.length)
+})
+
 describe.concurrent('the decision', () => {
   test.for(environments)('$name', async (environment) => {
     const { code, stdout } = await decide(environment.facts)
@@ -37,6 +43,7 @@ describe.concurrent('the decision', () => {
       expect(code).toBe(2)
     } else {
       expect(steps(stdout)).toEqual(environment.plan)
+      expect(stdout).toMatch(environment.note ?? '')
       expect(code).toBe(0)
     }
   })

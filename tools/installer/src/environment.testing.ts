@@ -1,7 +1,9 @@
 import type { Facts } from './script.testing.ts'
 
 /** One environment and what the script must decide in it: the plan's steps, or the reason for a refusal. */
-export type Environment = { name: string; facts: Facts; plan: string[] } | Refused
+export type Environment = Planned | Refused
+/** With a note: what the plan must explain besides. */
+type Planned = { name: string; facts: Facts; plan: string[]; note?: RegExp }
 type Refused = { name: string; facts: Facts; refused: RegExp }
 
 export const vm = {

@@ -23,7 +23,8 @@ export type FakeMachineOptions = {
 export type FakeMachine = AsyncDisposable & {
   dir: string
   env: Record<string, string>
-  run(args: string[], env?: Record<string, string>): Promise<Run>
+  /** Runs the script; `base` instead of the machine's own environment. */
+  run(args: string[], env?: Record<string, string>, base?: Record<string, string>): Promise<Run>
   /** Every call of a fake program so far, oldest first. */
   calls(): Promise<string[]>
   /** What exists on the machine and in its clusters, as paths; never the fakes' own notes. */
@@ -71,7 +72,7 @@ export async function createFakeMachine(options: FakeMachineOptions = {}): Promi
     const cluster = `clusters/${options.context}`
     await write('current-context', options.context)
     await write(`${cluster}/definitions/widgets.example.com`, '')
-    await write(`${cluster}/classes/other`, 'example.com/controller\n')
+    await mkdir(join(dir, cluster, 'classes'), { recursive: true })
     await write(`${cluster}/namespaces/default/deployment-shop`, '')
     await write(`${cluster}/namespaces/default/configmap-kube-root-ca.crt`, '')
   }
@@ -88,7 +89,8 @@ export async function createFakeMachine(options: FakeMachineOptions = {}): Promi
     dir,
     env,
     write,
-    run: (args, more = {}) => run('/bin/sh', [scriptPath, ...args], { env: { ...env, ...more } }),
+    run: (args, more = {}, base = env) =>
+      run('/bin/sh', [scriptPath, ...args], { env: { ...base, ...more } }),
     read: (path) => readFile(join(dir, path), 'utf8'),
     calls: async () =>
       (await readFile(join(dir, 'calls'), 'utf8').catch(() => '')).split('\n').slice(0, -1),

@@ -23,6 +23,7 @@ const charts = 'istio-release.storage.googleapis.com/charts'
 const definition = 'customresourcedefinition.apiextensions.k8s.io'
 
 const gatewayApi = `# defines ${definition}/gateways.gateway.networking.k8s.io
+# defines ${definition}/gatewayclasses.gateway.networking.k8s.io
 # defines ${definition}/tcproutes.gateway.networking.k8s.io
 # defines validatingadmissionpolicy.admissionregistration.k8s.io/safe-upgrades.gateway.networking.k8s.io
 `

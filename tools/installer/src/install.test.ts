@@ -150,8 +150,10 @@ describe.concurrent('an existing cluster', () => {
 
     const { code, stderr } = await machine.run(['--context', 'prod'], { PIPEOPS_TOKEN })
 
-    expect(code).toBe(1)
-    expect(stderr).toContain('Secret pipeops-agent-token exists, and this script did not make it')
+    expect(code).toBe(2)
+    expect(stderr).toMatch(
+      /script did not install are in this cluster: secret\/pipeops-agent-token/,
+    )
     expect(await machine.read(secret)).toBe('theirs')
   })
 
@@ -185,6 +187,33 @@ describe.concurrent('a dry run', () => {
     )
     expect(await machine.contents()).toEqual(before)
     expect((await machine.calls()).filter((call) => !call.startsWith('docker'))).toEqual([])
+  })
+
+  test('says what each download is checked against, and what is not checked', async () => {
+    await using server = await createFakeMachine()
+    await using machine = await createFakeMachine(desk)
+    const env = { PIPEOPS_CHART: 'oci://registry.example/agent', INSTALL_MONITORING: 'false' }
+
+    const onServer = await server.run(['--dry-run'], env)
+    const inDocker = await machine.run(['--dry-run'], { ...env, CLUSTER_TYPE: 'k3d' })
+
+    for (const name of ['k3s', 'install.sh', 'experimental-install.yaml', 'istiod-0.0.0.tgz']) {
+      expect(onServer.stdout).toMatch(new RegExp(`from https:\\S+/${name}, checked against `))
+    }
+    expect(onServer.stdout).toContain('the chart goes by its tag, not checked')
+    expect(inDocker.stdout).toContain('its image goes by its tag, not checked')
+  })
+
+  test('names the version of Kubernetes that minikube will run, whatever kubectl’s is', async () => {
+    await using machine = await createFakeMachine(desk)
+
+    const { stdout } = await machine.run(['--dry-run'], { CLUSTER_TYPE: 'minikube' })
+    await machine.run([], { PIPEOPS_TOKEN, CLUSTER_TYPE: 'minikube' })
+
+    const start = (await machine.calls()).find((call) => call.startsWith('minikube start')) ?? ''
+    const [, version = 'none'] = /--kubernetes-version (\S+)/.exec(start) ?? []
+    expect(stdout).toContain(`create a minikube cluster, ${version}, `)
+    expect(version).not.toBe(machine.env['PIPEOPS_KUBECTL_VERSION'])
   })
 
   test('shows both plans where it would ask', async () => {

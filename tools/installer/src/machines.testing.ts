@@ -45,6 +45,26 @@ export const machines: Environment[] = [
     facts: { ...server, kubectl: 'yes', helm: 'yes' },
     plan: [k3s, ...gateway, agent],
   },
+  {
+    name: 'a Raspberry Pi 4 with 4 GB, a part of which its graphics keep',
+    facts: { ...server, arch: 'arm64', memory_mb: 3792, disk_mb: 24_000 },
+    plan: [k3s, ...rest],
+  },
+  {
+    name: 'a cloud machine with two CPUs and 1 GB',
+    facts: { ...server, cpus: 2, memory_mb: 949, disk_mb: 6500 },
+    plan: [k3s, ...smallRest],
+  },
+  {
+    name: 'a server whose Docker has died',
+    facts: { ...server, docker: 'silent' },
+    plan: [k3s, ...rest],
+  },
+  {
+    name: 'Gentoo with OpenRC and Docker, on a machine with much of everything',
+    facts: { ...server, init: 'openrc', docker: 'usable', cpus: 64, memory_mb: 256_000 },
+    plan: [k3s, ...rest],
+  },
   // The best fit: desks
   { name: 'a Linux workstation with Docker', facts: workstation, plan: [...k3d, ...rest] },
   {
@@ -77,6 +97,21 @@ export const machines: Environment[] = [
     facts: { ...mac, disk_mb: 9000 },
     plan: [...k3d, ...rest],
   },
+  {
+    name: 'a MacBook with 8 GB that has every tool',
+    facts: { ...mac, cpus: 8, memory_mb: 8192, kubectl: 'yes', minikube: 'yes', helm: 'yes' },
+    plan: ['create minikube driver=docker cpus=4 memory_mb=3686', ...gateway, agent],
+  },
+  {
+    name: 'an Intel Mac with VirtualBox and Docker asleep',
+    facts: { ...mac, arch: 'amd64', docker: 'silent', vm_driver: 'virtualbox', cpus: 2 },
+    plan: [...minikube('driver=virtualbox cpus=2 memory_mb=7200'), ...rest],
+  },
+  {
+    name: 'a Linux workstation with VirtualBox and without Docker',
+    facts: { ...workstation, docker: 'absent', vm_driver: 'virtualbox', cpus: 8 },
+    plan: [...minikube('driver=virtualbox cpus=4 memory_mb=7200'), ...rest],
+  },
   { name: 'WSL2 with Docker', facts: wsl, plan: [...k3d, ...rest] },
   {
     name: 'WSL2 with systemd, as root, without Docker',
@@ -98,6 +133,21 @@ export const machines: Environment[] = [
     name: 'a Docker container with the host’s Docker',
     facts: { ...server, container: 'docker', docker: 'usable', init: 'none' },
     plan: [...k3d, ...rest],
+  },
+  {
+    name: 'a development container that shares its host’s Docker, not root',
+    facts: { ...workstation, container: 'docker', init: 'none', cpus: 2, memory_mb: 7900 },
+    plan: [...k3d, ...rest],
+  },
+  {
+    name: 'a CI machine of one’s own: root, systemd and Docker',
+    facts: { ...server, ci: 'yes', docker: 'usable', cpus: 8 },
+    plan: [k3s, ...rest],
+  },
+  {
+    name: 'an LXC container on a small machine',
+    facts: { ...server, container: 'lxc', cpus: 1, memory_mb: 2000, disk_mb: 8000 },
+    plan: ['create k3s traefik=off lxc=yes', ...smallRest],
   },
   // Nothing fits
   {
@@ -146,6 +196,16 @@ export const machines: Environment[] = [
     facts: { ...server, disk_mb: 900 },
     refused: /needs 2000 MB of disk, has 900/,
   },
+  {
+    name: 'a Podman container',
+    facts: { ...server, container: 'podman', init: 'none' },
+    refused: /inside a podman container.*--context NAME/,
+  },
+  {
+    name: 'a pod of a CI system, without Docker',
+    facts: { ...workstation, container: 'kubernetes', ci: 'yes', docker: 'absent', init: 'none' },
+    refused: /inside a kubernetes container, needs root/,
+  },
   // Kubernetes that is already here
   {
     name: 'a machine with somebody’s k3s',
@@ -164,7 +224,7 @@ export const machines: Environment[] = [
   },
   // Nothing at all runs
   {
-    name: 'Windows without WSL',
+    name: 'Git Bash on Windows',
     facts: { ...server, os: 'windows' },
     refused: /run it inside WSL2/,
   },

@@ -149,6 +149,16 @@ export const requests: Environment[] = [
     refused: /the agent is already in this cluster.*uninstall it with helm/,
   },
   {
+    name: 'a cluster with parts of an agent that nobody installed with Helm',
+    facts: {
+      ...server,
+      ...withContext,
+      want_context: 'prod',
+      agent_objects: 'deployment.apps/pipeops-agent configmap/pipeops-agent-state',
+    },
+    refused: /configmap\/pipeops-agent-state \| namespace pipeops-system \| .*kubectl delete -n/,
+  },
+  {
     name: 'a chart with monitoring: on by itself',
     facts: { ...server, chart_monitoring: 'yes' },
     plan: [k3s, ...inside(...gateway, 'agent default-cluster monitoring=on')],
@@ -165,8 +175,8 @@ export const requests: Environment[] = [
   },
   {
     name: 'a name of one’s own',
-    facts: { ...server, cluster_name: 'Prod_eu-1.a' },
-    plan: [k3s, ...inside(...gateway, 'agent Prod_eu-1.a monitoring=off')],
+    facts: { ...server, cluster_name: 'prod-eu-1.a' },
+    plan: [k3s, ...inside(...gateway, 'agent prod-eu-1.a monitoring=off')],
   },
   // Again
   {
@@ -204,51 +214,5 @@ export const requests: Environment[] = [
     name: 'a second run when the cluster is gone',
     facts: { ...workstation, recorded: 'k3d' },
     refused: /does not answer.*--cluster-gone/,
-  },
-  // What cannot be
-  {
-    name: 'no token and nobody to ask',
-    facts: { ...server, token: 'none' },
-    refused: /no token, and no terminal.*PIPEOPS_TOKEN_FILE/,
-  },
-  {
-    name: 'no token yet, and somebody to ask',
-    facts: { ...server, token: 'none', terminal: 'yes' },
-    plan: [k3s, ...rest],
-  },
-  {
-    name: 'a token with a space in it',
-    facts: { ...server, token: 'invalid' },
-    refused: /characters no token has/,
-  },
-  {
-    name: 'a token file that is not there',
-    facts: { ...server, token: 'unreadable' },
-    refused: /token file cannot be read \| PIPEOPS_TOKEN_FILE/,
-  },
-  {
-    name: 'a name that would be more than one value to helm',
-    facts: { ...server, cluster_name: 'a,image.tag=b' },
-    refused: /is no cluster name/,
-  },
-  {
-    name: 'an address that is none',
-    facts: { ...server, api_url: 'api.example' },
-    refused: /PIPEOPS_API_URL/,
-  },
-  {
-    name: 'INSTALL_GATEWAY_API=maybe',
-    facts: { ...server, gateway_api: 'maybe' },
-    refused: /INSTALL_GATEWAY_API/,
-  },
-  {
-    name: 'a fact nobody knows',
-    facts: { ...server, memory: 4 },
-    refused: /unknown fact 'memory'/,
-  },
-  {
-    name: 'a number that is none',
-    facts: { ...server, cpus: 'many' },
-    refused: /cpus is 'many', not a number/,
   },
 ]

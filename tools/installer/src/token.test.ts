@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chmod, readdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { eventually } from '@agent/testing'
@@ -36,6 +37,23 @@ test.concurrent.for(ways)(
     expect(result.stdout + result.stderr).not.toContain(token)
   },
 )
+
+// Bash before 5.1 (macOS has 3.2 as sh) writes each here-document into a file; BASH_COMPAT makes a newer one do so.
+test.concurrent('the token is in no here-document, which is a file on the disk in older shells', async (context) => {
+  if (!existsSync('/bin/bash')) context.skip('no bash on this machine')
+  await using machine = await createFakeMachine()
+  const spy = `#!/bin/sh\ncase $(readlink /proc/$$/fd/0) in *deleted*) /bin/cat | /usr/bin/tee -a "$FAKE/here-documents" ;; *) exec /bin/cat "$@" ;; esac\n`
+  await machine.remove('bin/cat')
+  await machine.write('bin/cat', spy)
+  await chmod(join(machine.dir, 'bin/cat'), 0o755)
+  await symlink('/usr/bin/readlink', join(machine.dir, 'bin/readlink'))
+
+  const env = { ...machine.env, BASH_COMPAT: '50', PIPEOPS_TOKEN: token }
+  const { code, stderr } = await run('/bin/bash', ['--posix', scriptPath], { env })
+
+  expect(code, stderr).toBe(0)
+  expect(await filesWith(machine, token)).toEqual(['secret.yaml'])
+})
 
 test.concurrent('a token typed at the prompt is not shown, and the answer to a question is', async () => {
   await using machine = await createFakeMachine({ tools: ['kubectl', 'helm'], context: 'prod' })
