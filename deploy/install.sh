@@ -1162,6 +1162,11 @@ undo_cluster() {
 undo_release() {
   found=$(kube get secrets -n "$1" -l "owner=helm,name=$2" -o name) || stays "release $2" 'the cluster does not answer' || return 1
   if [ -n "$found" ]; then
+    # Its webhook and its account serve every istiod in the cluster.
+    if [ "$2" = istio-base ]; then
+      others=$(other_istiods) || stays "release $2" 'the cluster does not answer' || return 1
+      [ -z "$others" ] || stays "release $2" "another istiod uses it: $others" || return 1
+    fi
     step "removing $2"
     # The chart keeps the identity only when its release says so.
     if [ "$2" = "$RELEASE" ] && [ "$keep_state" = yes ]; then

@@ -83,7 +83,7 @@ describe.concurrent('what others have in the cluster', () => {
     expect(await machine.contents()).toEqual(before)
   })
 
-  test('a second istiod keeps its certificates, gateway classes and definitions until it is gone', async () => {
+  test('a second istiod keeps its certificates, gateway classes, webhook and definitions until it is gone', async () => {
     await using machine = await createFakeMachine(inProd)
     await machine.run(install, { PIPEOPS_TOKEN })
     const second = `${prod}/namespaces/mesh/deployment-istiod-canary`
@@ -99,6 +99,7 @@ describe.concurrent('what others have in the cluster', () => {
     expect(contents).toContain('prod/namespaces/mesh/configmap-istio-ca-root-cert')
     expect(contents).toContain('prod/definitions/virtualservices.networking.istio.io')
     expect(classesIn(contents)).toContain('istio')
+    expect(contents).toContain('prod/namespaces/istio-system/release-istio-base')
     expect(contents.join('\n')).not.toMatch(/release-istiod|pipeops-system/)
     expect(await machine.read(recordPath)).toContain('copies istio-ca-root-cert')
 
