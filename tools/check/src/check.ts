@@ -17,13 +17,14 @@ const checks: Check[] = [
   { name: 'tools', command: ['node', 'tools/toolbox/src/main.ts'] },
   vitest('unit', ['--project', '!@agent/acceptance']),
   vitest('acceptance', ['--project', '@agent/acceptance', '--no-file-parallelism']),
+  counting('compose', 'tools/compose/src/main.ts', 'test'),
   counting('e2e', 'tools/e2e/src/main.ts'),
 ]
 
 /** A script that writes its counts as Vitest does, and `skipped` where it cannot run here. */
-function counting(name: string, script: string): Check {
+function counting(name: string, ...script: string[]): Check {
   const file = join(resultsDir, `${name}.json`)
-  return { name, command: ['node', script, '--output-file', file], countsFrom: file }
+  return { name, command: ['node', ...script, '--output-file', file], countsFrom: file }
 }
 
 function vitest(name: string, args: string[]): Check {
