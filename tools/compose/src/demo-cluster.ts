@@ -1,4 +1,4 @@
-import { access, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,6 +11,7 @@ const dataDir = '/data'
 const accessDir = '/run/cluster'
 const port = 6_443
 const lookMs = 500
+const announcedTurns = 60
 
 const say = (message: string): void => void process.stdout.write(`${message}\n`)
 
@@ -23,27 +24,29 @@ process.exitCode = await untilStopped(run, { progress: say })
 process.exit()
 
 async function run(signal: AbortSignal): Promise<void> {
-  const etcdDir = join(dataDir, 'etcd')
   const dir = join(dataDir, 'run')
   // Who was killed left it behind.
   await rm(dir, { recursive: true, force: true })
   // What somebody took away from the demo stays away.
-  const seed = !(await isThere(etcdDir))
+  const seeded = join(dataDir, 'seeded')
+  const seed = !(await isThere(seeded))
   await using cluster = await startEmbeddedCluster({
     dir,
-    etcdDir,
+    etcdDir: join(dataDir, 'etcd'),
     listen: { address: ownAddress(), port },
     seed,
     progress: say,
     signal,
   })
+  await writeFile(seeded, '')
   say(`listening on ${cluster.url}`)
   for (let turn = 0; !signal.aborted; turn++) {
-    // Authority and token are new after each start, the token also every hour. One at a time: who follows the folder
-    // is still reading when two come at once.
+    // Authority and token are new after each start, the token also every hour.
     const [file, name] =
       turn % 2 === 0 ? [cluster.caFile, 'ca.crt'] : [cluster.agentTokenFile, 'token']
     await give(file, name)
+    // Who reads a file and then follows its folder misses what comes between, and two changes at once may be one.
+    if (turn < announcedTurns) await utimes(join(accessDir, name), new Date(), new Date())
     for (const pid of cluster.pids) {
       if (!isAlive(pid)) throw new Error('a program of the cluster is gone: all starts again')
     }
