@@ -626,7 +626,7 @@ cluster_facts() {
 # What carries the agent's names without being in the record: a kubectl-applied agent, or what is left of one.
 agent_strangers() {
   set --
-  remembered "release $NAMESPACE $RELEASE" || set -- "$@" "deployment.apps/$RELEASE"
+  remembered "release $NAMESPACE $RELEASE" || set -- "$@" "deployment.apps/$RELEASE" "serviceaccount/$RELEASE"
   remembered "identity $NAMESPACE" || set -- "$@" "configmap/$STATE_CONFIGMAP" "secret/$STATE_SECRET"
   remembered "secret $NAMESPACE $TOKEN_SECRET" || set -- "$@" "secret/$TOKEN_SECRET"
   [ $# -gt 0 ] || return 0

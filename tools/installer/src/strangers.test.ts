@@ -15,6 +15,7 @@ describe.concurrent('what others have in the cluster', () => {
     { kind: 'ConfigMap', file: 'configmap-pipeops-agent-state', shown: 'configmap/' },
     { kind: 'Secret', file: 'secret-pipeops-agent-secrets', shown: 'secret/' },
     { kind: 'Deployment', file: 'deployment-pipeops-agent', shown: 'deployment.apps/' },
+    { kind: 'ServiceAccount', file: 'serviceaccount-pipeops-agent', shown: 'serviceaccount/' },
   ])(
     'the $kind of an agent that was not installed with Helm: refused before anything is made, and still there after an uninstall',
     async ({ file, shown }) => {
