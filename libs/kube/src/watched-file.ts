@@ -14,31 +14,40 @@ export type WatchedFile = Disposable & { readonly text: string }
 export async function watchFile(
   file: string,
   onChange: (text: string) => void,
+  read: (file: string) => Promise<string> = (path) => readFile(path, 'utf8'),
 ): Promise<WatchedFile> {
-  let text = (await readFile(file, 'utf8')).trim()
+  let text: string | undefined
   let isReading = false
+  /** Something happened while it was read, or before the first read: what was read may be old. */
+  let isStale = false
   async function reread(): Promise<void> {
-    if (isReading) return
+    isStale = true
+    if (isReading || text === undefined) return
     isReading = true
-    try {
-      const next = (await readFile(file, 'utf8')).trim()
-      if (next !== '' && next !== text) {
-        text = next
-        onChange(next)
-      }
-    } catch {
+    while (isStale) {
+      isStale = false
       // In the middle of a swap, or gone: the last good content stays.
-    } finally {
-      isReading = false
+      const next = (await read(file).catch(() => '')).trim()
+      if (next === '' || next === text) continue
+      text = next
+      onChange(next)
     }
+    isReading = false
   }
   const watcher = watch(dirname(file), { persistent: false }, () => void reread())
   watcher.on('error', () => {})
+  try {
+    text = (await read(file)).trim()
+  } catch (error) {
+    watcher.close()
+    throw error
+  }
+  if (isStale) void reread()
   const timer = setInterval(() => void reread(), pollMs)
   timer.unref()
   return {
     get text() {
-      return text
+      return text as string
     },
     [Symbol.dispose]() {
       watcher.close()

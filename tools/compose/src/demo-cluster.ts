@@ -1,4 +1,4 @@
-import { access, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { access, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,7 +11,6 @@ const dataDir = '/data'
 const accessDir = '/run/cluster'
 const port = 6_443
 const lookMs = 500
-const announcedTurns = 60
 
 const say = (message: string): void => void process.stdout.write(`${message}\n`)
 
@@ -40,13 +39,10 @@ async function run(signal: AbortSignal): Promise<void> {
   })
   await writeFile(seeded, '')
   say(`listening on ${cluster.url}`)
-  for (let turn = 0; !signal.aborted; turn++) {
+  while (!signal.aborted) {
     // Authority and token are new after each start, the token also every hour.
-    const [file, name] =
-      turn % 2 === 0 ? [cluster.caFile, 'ca.crt'] : [cluster.agentTokenFile, 'token']
-    await give(file, name)
-    // Who reads a file and then follows its folder misses what comes between, and two changes at once may be one.
-    if (turn < announcedTurns) await utimes(join(accessDir, name), new Date(), new Date())
+    await give(cluster.caFile, 'ca.crt')
+    await give(cluster.agentTokenFile, 'token')
     for (const pid of cluster.pids) {
       if (!isAlive(pid)) throw new Error('a program of the cluster is gone: all starts again')
     }

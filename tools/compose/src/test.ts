@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { freePorts, startEmbeddedCluster } from '@agent/cluster'
-import { type Checks, createChecks } from '@agent/e2e'
+import { type Checks, createChecks, finish } from '@agent/e2e'
 import { cacheDir, takeOwnerLock, untilStopped } from '@agent/toolbox'
 
 import { checkDemo } from './check-demo.ts'
@@ -23,13 +23,8 @@ export async function runTest(
   { outputFile }: { outputFile: string | undefined },
   engineName: EngineName | undefined,
 ): Promise<number> {
-  const finish = createFinish(outputFile)
-  const reason = whyNoChecks() ?? (await whyNoEngine())
-  if (reason !== undefined) {
-    const mustRun = process.env['CI'] !== undefined
-    process.stdout.write(`${mustRun ? 'FAILED' : 'skipped'}: ${reason}\n`)
-    return finish(0, mustRun ? 1 : 0)
-  }
+  const skipped = whyNoChecks() ?? (await whyNoEngine())
+  if (skipped !== undefined) return finish({ passed: 0, failed: 0, skipped }, outputFile)
   let code = 1
   const stopped = await untilStopped(
     async (signal) => {
@@ -43,7 +38,7 @@ export async function runTest(
         await bringDown(dir, engine, { keep: false })
       })
       const { passed, failed } = await runChecks({ base, dir }, engine, signal)
-      code = await finish(passed, passed === 0 ? Math.max(failed, 1) : failed)
+      code = await finish({ passed, failed }, outputFile)
     },
     { progress: say },
   )
@@ -128,17 +123,4 @@ const startedAt = performance.now()
 function say(text: string): void {
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(0).padStart(4)
   process.stdout.write(`${seconds} s  ${text.replaceAll('\n', '\n        ')}\n`)
-}
-
-/** The closing line, and the counts where somebody adds them up; returns the exit code. */
-function createFinish(file: string | undefined) {
-  return async (passed: number, failed: number): Promise<number> => {
-    if (file !== undefined) {
-      const skipped = passed + failed === 0
-      const counts = { numPassedTests: passed, numFailedTests: failed, skipped }
-      await writeFile(file, JSON.stringify(counts))
-    }
-    process.stdout.write(`\n${passed} passed, ${failed} failed\n`)
-    return failed === 0 ? 0 : 1
-  }
 }
