@@ -1,6 +1,7 @@
 // What an operator and kubelet do in a cluster: makes the bus's token and the agent's once, and puts them, with the
 // control plane's authority, where the sidecars read them. A token that was revoked is not made again.
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import {
   accessSync,
   constants,
@@ -55,7 +56,7 @@ function copyAuthority() {
   write(`${pod}/control-plane.crt`, readFileSync(`${controlPlane}/ca.crt`, 'utf8'))
 }
 
-function createAgentToken() {
+async function createAgentToken() {
   const operator = readFileSync(`${controlPlane}/admin.token`, 'utf8').trim()
   const options = {
     method: 'POST',
@@ -63,19 +64,14 @@ function createAgentToken() {
     headers: { authorization: `Bearer ${operator}`, 'content-type': 'application/json' },
     signal: AbortSignal.timeout(5_000),
   }
-  const { promise, resolve, reject } = Promise.withResolvers()
-  request(new URL('/api/v1/agent-tokens', CONTROL_PLANE_URL), options, async (response) => {
-    try {
-      const text = (await response.toArray()).join('')
-      if (response.statusCode < 400) resolve(JSON.parse(text))
-      else reject(new Error(`${response.statusCode} ${text}`))
-    } catch (error) {
-      reject(error)
-    }
-  })
-    .on('error', reject)
-    .end(JSON.stringify({ cluster: PIPEOPS_CLUSTER_NAME }))
-  return promise
+  const asking = request(new URL('/api/v1/agent-tokens', CONTROL_PLANE_URL), options)
+  // What comes after the answer's head is told by its body.
+  asking.on('error', () => {})
+  asking.end(JSON.stringify({ cluster: PIPEOPS_CLUSTER_NAME }))
+  const [response] = await once(asking, 'response')
+  const text = (await response.toArray()).join('')
+  if (response.statusCode >= 400) throw new Error(`${response.statusCode} ${text}`)
+  return JSON.parse(text)
 }
 
 function look(file) {
