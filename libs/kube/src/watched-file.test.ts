@@ -28,7 +28,8 @@ function slowly(meanwhile: () => Promise<void>, turn: number) {
 
 test.each([
   ['at the first read', 1],
-  ['at a later one', 2],
+  ['at the second, once it is watched', 2],
+  ['at a later one', 3],
 ])('what is written while it is read counts at once: %s', async (_when, turn) => {
   await using mount = await writtenFile('first')
   const heard: string[] = []
@@ -45,7 +46,7 @@ test.each([
     (text) => void heard.push(text),
     slowly(meanwhile, turn),
   )
-  if (turn === 2) await writeFile(mount.file, 'second')
+  if (turn === 3) await writeFile(mount.file, 'second')
   await eventually(() => watched.text === 'last', { deadlineMs: 2_000, what: 'the last content' })
   expect(heard.at(-1)).toBe('last')
 })

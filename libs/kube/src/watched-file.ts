@@ -16,13 +16,13 @@ export async function watchFile(
   onChange: (text: string) => void,
   read: (file: string) => Promise<string> = (path) => readFile(path, 'utf8'),
 ): Promise<WatchedFile> {
-  let text: string | undefined
+  let text = (await read(file)).trim()
   let isReading = false
-  /** Something happened while it was read, or before the first read: what was read may be old. */
+  /** Something happened while it was read: what was read may be old. */
   let isStale = false
   async function reread(): Promise<void> {
     isStale = true
-    if (isReading || text === undefined) return
+    if (isReading) return
     isReading = true
     while (isStale) {
       isStale = false
@@ -36,18 +36,13 @@ export async function watchFile(
   }
   const watcher = watch(dirname(file), { persistent: false }, () => void reread())
   watcher.on('error', () => {})
-  try {
-    text = (await read(file)).trim()
-  } catch (error) {
-    watcher.close()
-    throw error
-  }
-  if (isStale) void reread()
+  // What was written before it was watched.
+  await reread()
   const timer = setInterval(() => void reread(), pollMs)
   timer.unref()
   return {
     get text() {
-      return text as string
+      return text
     },
     [Symbol.dispose]() {
       watcher.close()
