@@ -9,7 +9,10 @@ import type { Engine } from './engine.ts'
 
 const composeVersion = '1.6.0'
 /** Programs, and the Debian packages that bring them. */
-const packages = { podman: ['podman', 'netavark', 'aardvark-dns'], pip: ['python3-pip'] }
+const packages = {
+  podman: ['podman', 'netavark', 'aardvark-dns', 'iptables'],
+  pip: ['python3-pip'],
+}
 const missing = 'podman with netavark'
 /** podman's networks; distributions put it in one of these. */
 const netavark = ['/usr/lib/podman/netavark', '/usr/libexec/podman/netavark']
@@ -43,6 +46,8 @@ export async function openPodman(progress: Progress): Promise<Engine> {
     ...(hasSystemd ? {} : { DISABLE_HC_SYSTEMD: 'true' }),
     HOME: homedir(),
     PYTHONPATH: compose,
+    // netavark calls iptables, which is not on everybody's path.
+    PATH: `${process.env['PATH']}:/usr/sbin:/sbin`,
   }
   return {
     name: 'podman',

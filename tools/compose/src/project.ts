@@ -10,6 +10,7 @@ import type { Engine, EngineName } from './engine.ts'
 const readyMs = 120_000
 const pollMs = 300
 const composeMs = 600_000
+const podmanSeconds = 120
 const label = 'com.docker.compose.project'
 const files = {
   whole: join(root, 'docker-compose.yml'),
@@ -97,7 +98,7 @@ export function createProject(engine: Engine, settings: Settings): Project {
     run,
     command,
     async compose(args, signal) {
-      const [program = '', ...words] = command(args).words
+      const [program = '', ...words] = [...limitOf(engine), ...command(args).words]
       await mustExecute(program, words, { env, timeoutMs: composeMs, ...(signal && { signal }) })
     },
     async up(signal) {
@@ -150,6 +151,15 @@ export function createProject(engine: Engine, settings: Settings): Project {
     return names.filter((name) => name.startsWith(`${project}_`) || name.startsWith(`${project}-`))
   }
   return self
+}
+
+/**
+ * podman-compose waits without an end for a container that could not be started: it is ended with all that it started.
+ * Its images are there already. macOS has no such command.
+ */
+function limitOf({ name }: Engine): string[] {
+  const isNeeded = name === 'podman' && process.platform === 'linux'
+  return isNeeded ? ['timeout', '--kill-after=5', String(podmanSeconds)] : []
 }
 
 async function findWaiting(engine: Engine, containers: Container[]): Promise<Container[]> {
