@@ -442,7 +442,7 @@ const cases: Case[] = [
         requests: { cpu: 1, memory: '48Mi' },
         limits: { memory: '1Gi', cpu: '1500m' },
       })
-      expect(rendered.container('link').resources.limits).toStrictEqual({ memory: '80Mi' })
+      expect(rendered.container('link').resources.limits).toStrictEqual({ memory: '96Mi' })
     },
   },
   {

@@ -8,7 +8,7 @@ import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
 import { execute, type Outcome } from './command.ts'
 import { controlPlanePod } from './control-plane.ts'
-import { names } from './names.ts'
+import { limitsMib, names } from './names.ts'
 import { type Pod, restarts } from './pods.ts'
 import { assertWithin, measure, type Taken } from './resources.ts'
 import type { Tunnel } from './tunnel.ts'
@@ -30,9 +30,9 @@ export type Load = {
 export const fullLoad: Load = {
   downloadMib: 1_024,
   execSessions: 200,
-  limits: { link: 80, proxy: 256, console: 112, nats: 64, 'control-plane': 512 },
+  limits: { ...limitsMib.agent, ...limitsMib.controlPlane },
 }
-export const edgeLoad: Load = { downloadMib: 256, execSessions: 50, limits: { edge: 512 } }
+export const edgeLoad: Load = { downloadMib: 256, execSessions: 50, limits: limitsMib.edge }
 
 /** Under load nothing is killed for its memory; returns what each container took. */
 export async function checkLoad(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
 import { execute } from './command.ts'
+import { limitsMib } from './names.ts'
 import { restrictedContainer } from './workload.ts'
 import type { World } from './world.ts'
 
@@ -56,7 +57,8 @@ export async function checkSecurity(
         const where = ['-n', namespace, `deployment/${release}`, '-c', container]
         return JSON.parse(await kubectl(['exec', ...where, '--', 'node', '-e', probe])) as object
       }
-      for (const [container, limitMib] of Object.entries({ link: 160, proxy: 384, console: 160 })) {
+      const { nats: _hasNoNode, ...limits } = limitsMib.agent
+      for (const [container, limitMib] of Object.entries(limits)) {
         assert.deepEqual(await inside(container), {
           uid: 1_000,
           root: 'EROFS',

@@ -10,6 +10,13 @@ export const charts = {
   controlPlane: join(deploy, 'chart-control-plane'),
 }
 
+/** The memory limits that the charts write, in MiB. */
+export const limitsMib = {
+  agent: { link: 96, proxy: 240, console: 112, nats: 64 },
+  edge: { edge: 512 },
+  controlPlane: { 'control-plane': 512 },
+}
+
 export const names = {
   controlPlane: { release: 'pipeops-control-plane', namespace: 'control-plane' },
   /** Somebody's applications. */
