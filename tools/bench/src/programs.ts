@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { access, chmod, constants, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-import { cacheDir, type Progress } from '@agent/toolbox'
+import { cacheDir, findProgram, hostFolders, type Progress } from '@agent/toolbox'
 
 const run = promisify(execFile)
 const packages = ['nginx', 'openssh-server', 'openssh-client']
@@ -22,7 +22,7 @@ export async function findPrograms(
   scope: AsyncDisposableStack,
   progress: Progress,
 ): Promise<Programs> {
-  const installed = await findAll([...(process.env['PATH'] ?? '').split(delimiter), ...systemDirs])
+  const installed = await findAll(hostFolders)
   if (installed !== undefined) return { ...installed, env: {} }
   progress('fetching Debian’s nginx and OpenSSH (unpacked for this run, not installed) …')
   const archives = join(cacheDir(), '..', 'bench-debian')
@@ -64,25 +64,13 @@ async function download(archives: string): Promise<void> {
 }
 
 async function findAll(
-  dirs: string[],
+  dirs: readonly string[],
 ): Promise<Record<(typeof names)[number], string> | undefined> {
   const found: [string, string][] = []
   for (const name of names) {
-    const file = await findIn(dirs, name)
+    const file = await findProgram(name, dirs)
     if (file === undefined) return undefined
     found.push([name, file])
   }
   return Object.fromEntries(found) as Record<(typeof names)[number], string>
-}
-
-async function findIn(dirs: string[], name: string): Promise<string | undefined> {
-  for (const dir of dirs) {
-    const file = join(dir, name)
-    const isThere = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (isThere) return file
-  }
-  return undefined
 }

@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process'
-import { access, constants } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
+import { findProgram } from '@agent/toolbox'
 import { type Browser, chromium } from 'playwright-core'
 
 const run = promisify(execFile)
@@ -50,17 +49,4 @@ async function installChromium(): Promise<string> {
   const found = await findChromium()
   if (found === undefined) throw new Error('Chromium was installed but is not on PATH')
   return found
-}
-
-async function findProgram(name: string): Promise<string | undefined> {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/bin']
-  for (const folder of folders) {
-    const file = join(folder, name)
-    const isThere = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (isThere) return file
-  }
-  return undefined
 }

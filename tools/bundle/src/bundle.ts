@@ -18,6 +18,19 @@ const entries = {
   'control-plane': 'apps/control-plane/src/main.ts',
   ctl: 'apps/control-plane/src/ctl.ts',
 }
+/** How a program becomes one file for the pinned Node. */
+export const bundleOptions = {
+  bundle: true,
+  platform: 'node',
+  target: 'node26',
+  format: 'esm',
+  minify: true,
+  // Bundled CommonJS packages call require.
+  banner: {
+    js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
+  },
+  logLevel: 'warning',
+} satisfies BuildOptions
 /** V8 keeps the text of a bundle, and every module of it that ran: what is not needed, or is there twice, costs memory. */
 const lean: Plugin = {
   name: 'lean',
@@ -59,11 +72,7 @@ export async function bundleAll(
     await build({
       ...input,
       outfile,
-      bundle: true,
-      platform: 'node',
-      target: 'node26',
-      format: 'esm',
-      minify: true,
+      ...bundleOptions,
       sourcemap: true,
       // In a file beside: one letter beyond Latin-1's first half makes V8 keep a source with two bytes for each of its.
       legalComments: 'linked',
@@ -76,11 +85,6 @@ export async function bundleAll(
               AGENT_BUILD_DATE: JSON.stringify(revision.date),
             }),
       },
-      // Bundled CommonJS packages call require.
-      banner: {
-        js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
-      },
-      logLevel: 'warning',
     })
     const { size } = await stat(outfile)
     say(`${name}.mjs  ${(size / 1_024).toFixed(0)} KiB`)

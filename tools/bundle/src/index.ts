@@ -1,2 +1,2 @@
-export { bundleAll, root } from './bundle.ts'
+export { bundleAll, bundleOptions, root } from './bundle.ts'
 export { readRevision, type Revision } from './revision.ts'

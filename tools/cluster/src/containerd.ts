@@ -2,8 +2,10 @@ import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { hostPath } from '@agent/toolbox'
+
 import type { Children } from './children.ts'
-import { findOnHost, hostPath, run } from './node-host.ts'
+import { findOnHost, run } from './node-host.ts'
 import { folder, node, startMs, testImage } from './node-names.ts'
 
 /** Starts containerd with a bridge network of its own; returns its socket. */

@@ -2,10 +2,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { hostPath } from '@agent/toolbox'
+
 import { type ApiReader, createApiReader } from './api-reader.ts'
 import type { Cluster } from './embedded.ts'
 import { compilePolicies, policyChain, type PolicyState } from './network-policy.ts'
-import { hostPath, tryRun } from './node-host.ts'
+import { tryRun } from './node-host.ts'
 import { space } from './node-names.ts'
 
 const pollMs = 300

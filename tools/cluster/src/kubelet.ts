@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { hostPath } from '@agent/toolbox'
+
 import type { Children } from './children.ts'
-import { hostPath } from './node-host.ts'
 import { folder, node, space } from './node-names.ts'
 import type { Pki } from './pki.ts'
 

@@ -1,14 +1,9 @@
 import { execFile } from 'node:child_process'
-import { access, constants } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
-import type { Progress } from '@agent/toolbox'
+import { findProgram, hostFolders, hostPath, type Progress } from '@agent/toolbox'
 
 const exec = promisify(execFile)
-
-/** A person's PATH often lacks the folders that administrators' programs are in. */
-export const hostPath = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`
 
 /** Runs a program of the host. */
 export function run(program: string, args: string[], timeoutMs = 600_000) {
@@ -33,16 +28,8 @@ const packages: Record<string, string> = {
 const pluginFolders = ['/usr/lib/cni', '/opt/cni/bin']
 
 /** The path of a program of the host, or of a CNI plugin; undefined where there is none. */
-export async function findOnHost(program: string): Promise<string | undefined> {
-  for (const folder of [...hostPath.split(delimiter), '/bin', ...pluginFolders]) {
-    const file = join(folder, program)
-    const isThere = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (isThere) return file
-  }
-  return undefined
+export function findOnHost(program: string): Promise<string | undefined> {
+  return findProgram(program, [...hostFolders, ...pluginFolders])
 }
 
 /** Says why no whole node can run on this machine; undefined where one can. */

@@ -4,9 +4,9 @@ import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
-import { takeOwnerLock } from '@agent/toolbox'
+import { hostPath, takeOwnerLock } from '@agent/toolbox'
 
-import { hostPath, run, tryRun } from './node-host.ts'
+import { run, tryRun } from './node-host.ts'
 
 const endMs = 10_000
 

@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { root } from '@agent/bundle'
+import { bundleOptions, root } from '@agent/bundle'
 import { createImage, createLayer, type Image, readNodeFiles, rootFiles } from '@agent/image'
 import { type Progress, resolveTools } from '@agent/toolbox'
 import { build } from 'esbuild'
@@ -17,16 +17,7 @@ export async function bundleDemoCluster(dir: string): Promise<string> {
   await build({
     entryPoints: [fileURLToPath(import.meta.resolve('./demo-cluster.ts'))],
     outfile,
-    bundle: true,
-    platform: 'node',
-    target: 'node26',
-    format: 'esm',
-    minify: true,
-    // Bundled CommonJS packages call require.
-    banner: {
-      js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
-    },
-    logLevel: 'warning',
+    ...bundleOptions,
   })
   return outfile
 }

@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 import { execute, mustExecute } from '@agent/e2e'
-import type { Progress } from '@agent/toolbox'
+import { cacheDir, hostPath, type Progress } from '@agent/toolbox'
 
 import type { Engine } from './engine.ts'
 
@@ -36,7 +36,7 @@ export async function whyNoPodman(): Promise<string | undefined> {
  * own: a podman that its user has set up is not touched.
  */
 export async function openPodman(progress: Progress): Promise<Engine> {
-  const dir = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'pipeops-agent')
+  const dir = join(cacheDir(), '..')
   if (!(await hasPodman())) await install(packages.podman, progress)
   const compose = await installCompose(join(dir, `podman-compose-${composeVersion}`), progress)
   const hasSystemd = await isThere('/run/systemd/system')
@@ -47,7 +47,7 @@ export async function openPodman(progress: Progress): Promise<Engine> {
     HOME: homedir(),
     PYTHONPATH: compose,
     // netavark calls iptables, which is not on everybody's path.
-    PATH: `${process.env['PATH']}:/usr/sbin:/sbin`,
+    PATH: hostPath,
   }
   return {
     name: 'podman',

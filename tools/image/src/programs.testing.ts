@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { access, constants } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-import { cacheDir, withLock } from '@agent/toolbox'
+import { cacheDir, findProgram, withLock } from '@agent/toolbox'
 
 const run = promisify(execFile)
 const installMs = 120_000
@@ -26,7 +25,7 @@ export function isSkipped(what: string): boolean {
 
 /** A program of this machine; Debian's package is installed where it is missing and we may. */
 export async function ensureProgram(program: string, debianPackage: string): Promise<string> {
-  const found = await find(program)
+  const found = await findProgram(program)
   if (found !== undefined) return found
   if (unable !== undefined) throw new Error(`${program} is not on PATH: install ${debianPackage}`)
   await withLock(join(cacheDir(), 'apt-get.lock'), { progress: say }, async () => {
@@ -41,19 +40,7 @@ export async function ensureProgram(program: string, debianPackage: string): Pro
     const flags = ['install', '-y', '--no-remove', '--no-install-recommends']
     await run('apt-get', [...wait, ...flags, debianPackage], options)
   })
-  const installed = await find(program)
+  const installed = await findProgram(program)
   if (installed === undefined) throw new Error(`${debianPackage} has no ${program}`)
   return installed
-}
-
-async function find(program: string): Promise<string | undefined> {
-  for (const dir of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/bin']) {
-    const file = join(dir, program)
-    const isThere = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (isThere) return file
-  }
-  return undefined
 }

@@ -1,3 +1,4 @@
+export { findProgram, hostFolders, hostPath } from './find-program.ts'
 export { withLock } from './lock.ts'
 export { type OwnerLock, takeOwnerLock } from './owner-lock.ts'
 export { findLiving, identify } from './process-identity.ts'

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
-import { access, constants, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
+import { isExecutable } from './find-program.ts'
 import { buildWithGo } from './go-build.ts'
 import { withLock } from './lock.ts'
 import { type Program, programs } from './programs.ts'
@@ -111,15 +112,6 @@ async function matches(program: Program, file: string): Promise<boolean> {
   try {
     const { stdout, stderr } = await run(file, program.versionArgs, { timeout: 5_000 })
     return `${stdout}${stderr}`.includes(program.accepts)
-  } catch {
-    return false
-  }
-}
-
-async function isExecutable(file: string): Promise<boolean> {
-  try {
-    await access(file, constants.X_OK)
-    return true
   } catch {
     return false
   }
