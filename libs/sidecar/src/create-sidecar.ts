@@ -66,6 +66,7 @@ export function createSidecar(
     },
   )
   const status = createStatus({ name, instance, version }, onFatal, onReport)
+  signal.addEventListener('abort', () => status.report('stopping', 'stopping'), { once: true })
   return {
     name,
     log,
@@ -74,7 +75,6 @@ export function createSidecar(
     page,
     async start(bus, scope) {
       status.report('starting', 'starting')
-      signal.addEventListener('abort', () => status.report('stopping', 'stopping'), { once: true })
       scope.use(status.attach(bus))
       scope.use(tap.attach(bus, { sidecar: name, instance }))
       scope.use(serveMetrics(bus, metrics, { sidecar: name, instance }))

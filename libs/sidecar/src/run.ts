@@ -90,7 +90,6 @@ async function live(
     // Whatever had started by then learns it too, and the last resort is armed.
     stopping.abort('failed')
   }
-  status.report('stopping', 'stopping')
   await scope.disposeAsync().catch((error: unknown) => log.error({ err: error }, 'stop failed'))
   if (failure === undefined) log.info('stopped')
   else {
