@@ -3,7 +3,7 @@ import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { cases, paged } from './conformance-cases.ts'
-import { type Answer, startSystem, type System } from './system.ts'
+import { type Answer, type CallOptions, startSystem, type System } from './system.ts'
 
 let system: System
 
@@ -28,7 +28,10 @@ test(`${cases.length} calls are answered alike, direct and through the tunnel`, 
     try {
       const direct = await system.call('direct', twin(call, 'direct'))
       const tunnel = await system.call('tunnel', twin(call, 'tunnel'))
-      const difference = compare(direct, tunnel)
+      let difference = compare(direct, tunnel)
+      if (difference !== undefined && isRead(call)) {
+        difference = compare(await system.call('direct', twin(call, 'direct')), tunnel)
+      }
       if (difference !== undefined) differences.push(`${name}: ${difference}`)
       if (holds !== undefined && !holds.test(tunnel.body.toString('latin1'))) {
         differences.push(
@@ -66,6 +69,14 @@ async function pagesOf(way: 'direct' | 'tunnel', path: string): Promise<Answer[]
     token = listIn(page).metadata.continue ?? ''
     if (token === '') return pages
   }
+}
+
+/**
+ * A read is asked for directly a second time where it differs: what the API server does by itself in between, as when
+ * it builds its OpenAPI document anew, is then in the later answer, and a tunnel that alters an answer differs from both.
+ */
+function isRead({ method = 'GET' }: CallOptions): boolean {
+  return method === 'GET'
 }
 
 type List = { metadata: { continue?: string }; items: { metadata: { name: string } }[] }
