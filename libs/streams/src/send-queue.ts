@@ -6,10 +6,13 @@ import type { SendCredit } from './window.ts'
 
 /** A stream with no more than this to send counts as interactive and goes first. */
 const interactiveBytes = 4_096
-/** What one bulk stream sends before the next has its turn. */
-const bulkQuantumBytes = 32_768
-/** A batch: what goes into one WebSocket message at most, beyond one frame. */
-const batchBytes = 65_536
+/**
+ * A batch: what goes into one WebSocket message at most, beyond one frame. With the eight bytes that a WebSocket puts
+ * before it, it fills four TLS records and leaves no crumb for a fifth, which would cost the peer as much as a full one.
+ */
+const batchBytes = 65_528
+/** What one bulk stream sends before the next has its turn: two of them share a batch. */
+const bulkQuantumBytes = batchBytes / 2 - frameHeaderBytes
 /** Of each batch, interactive streams leave this to bulk ones, so that neither can starve the other. */
 const bulkReserveBytes = 16_384
 /** A peer that makes us answer but does not read must not fill our memory. */
@@ -87,9 +90,10 @@ export class SendQueue {
       const stream = queue[served++] as Stream
       stream.queued = false
       if (stream.closed) continue
-      // A lone bulk stream may fill the batch by itself.
+      // A lone bulk stream may fill the batch by itself, in one frame.
       const alone = served === queue.length
-      this.#send(stream, batch, alone ? Math.max(quantum, limit - batch.bytes) : quantum)
+      const room = limit - batch.bytes - frameHeaderBytes
+      this.#send(stream, batch, alone ? Math.max(quantum, room) : quantum)
       this.#options.onServed(stream)
       this.add(stream)
     }
