@@ -19,6 +19,7 @@ portVariable: HEALTH_PORT
 livePath: /healthz
 readyPath: /readyz
 usesKubernetes: {{ include "agent.usesKubernetes" . | default "false" }}
+nodeFlags: {{ include "agent.collect" (dict "root" . "list" "nodeFlags") }}
 env: {{- toYaml (mergeOverwrite $env $given) | nindent 2 }}
 mounts: {{- toYaml $mounts | nindent 2 }}
 {{- end }}

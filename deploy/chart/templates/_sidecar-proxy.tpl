@@ -5,6 +5,8 @@ portVariable: HEALTH_PORT
 livePath: /healthz
 readyPath: /readyz
 usesKubernetes: true
+# Bodies pass through it (docs/adr/0006).
+nodeFlags: [--initial-old-space-size=64]
 env:
   PROXY_CONNECTIONS: {{ .Values.proxy.connections | quote }}
   {{- with .Values.proxy.allowedServices }}

@@ -3,6 +3,7 @@ A sidecar is a values block and a template `sidecar.<name>` that yields YAML:
   port, portVariable      where it listens, and the variable that says so; each further replica takes the next ten
   livePath, readyPath     what kubelet asks
   usesKubernetes          whether the ServiceAccount token is mounted
+  nodeFlags               besides those of every process
   env, mounts, volumes    maps by name
   clusterRules, rules     what its ServiceAccount may do, cluster-wide and in the release's namespace
 Its name joins the list below; everything else follows.
@@ -92,7 +93,7 @@ link proxy console
 - name: {{ .instance.name }}
   image: {{ include "agent.image" (dict "image" .root.Values.image "version" .root.Chart.AppVersion) }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-  command: [node, --max-semi-space-size=1, --v8-pool-size=0, /app/{{ .instance.sidecar }}.mjs]
+  command: [{{ concat (list "node" "--max-semi-space-size=1" "--v8-pool-size=1") ($sidecar.nodeFlags | default list) | join ", " }}, /app/{{ .instance.sidecar }}.mjs]
   ports:
     {{- range include "agent.ports" .root | fromJsonArray }}
     {{- if or (eq .name $.instance.name) (eq .sidecar "edge") }}

@@ -67,7 +67,8 @@ const cases: Case[] = [
       })
       for (const name of names(rendered)) {
         expect(rendered.container(name).command).toStrictEqual([
-          ...['node', '--max-semi-space-size=1', '--v8-pool-size=0'],
+          ...['node', '--max-semi-space-size=1', '--v8-pool-size=1'],
+          ...(name === 'proxy' ? ['--initial-old-space-size=64'] : []),
           `/app/${name}.mjs`,
         ])
       }
@@ -551,7 +552,10 @@ const cases: Case[] = [
       expect(rendered.pod.initContainers).toBeUndefined()
       expect(rendered.find('Secret', 'pipeops-pipeops-agent-bus')).toBeUndefined()
       expect(rendered.container('edge')).toMatchObject({
-        command: ['node', '--max-semi-space-size=1', '--v8-pool-size=0', '/app/edge.mjs'],
+        command: [
+          ...['node', '--max-semi-space-size=1', '--v8-pool-size=1'],
+          ...['--initial-old-space-size=64', '/app/edge.mjs'],
+        ],
         ports: [
           { name: 'edge', containerPort: 8081 },
           { name: 'console', containerPort: 8080 },

@@ -16,7 +16,7 @@ const source = 'https://github.com/PipeOpsHQ/pipeops-k8-agent'
 const nodeEnv = [
   'PATH=/usr/local/bin:/usr/bin:/bin',
   'MALLOC_ARENA_MAX=1',
-  'NODE_OPTIONS=--max-semi-space-size=1 --v8-pool-size=0',
+  'NODE_OPTIONS=--max-semi-space-size=1 --v8-pool-size=1',
 ]
 
 const kinds = {
@@ -37,7 +37,7 @@ const kinds = {
     workspaces: ['apps/control-plane'],
     files: ['control-plane.mjs', 'ctl.mjs'],
     entrypoint: ['/usr/local/bin/node'],
-    command: ['/app/control-plane.mjs'],
+    command: ['--initial-old-space-size=64', '/app/control-plane.mjs'],
   },
   nats: {
     title: 'nats-server',

@@ -106,7 +106,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       PIPEOPS_INSTANCE: name,
       SHUTDOWN_GRACE_SECONDS: '5',
     }
-    start(name, process.execPath, [...nodeFlags, join(root, 'apps', app, 'src/main.ts')], {
+    start(name, process.execPath, [...nodeFlags(app), join(root, 'apps', app, 'src/main.ts')], {
       ...common,
       ...environment,
     })
