@@ -109,10 +109,10 @@ export async function nextMessage(
   }
   socket.on('message', take)
   try {
-    return (await eventually(() => found, {
+    return await eventually(() => found, {
       deadlineMs: 10_000,
       what: `a ${type} message`,
-    })) as NonNullable<typeof found>
+    })
   } finally {
     socket.off('message', take)
   }

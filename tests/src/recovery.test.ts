@@ -94,7 +94,7 @@ async function whileStopped(
 async function endsWithin(ended: Promise<string>, deadlineMs: number): Promise<string> {
   let reason: string | undefined
   void ended.then((why) => (reason = why))
-  return (await eventually(() => reason, { deadlineMs, what: 'the end of the stream' })) as string
+  return eventually(() => reason, { deadlineMs, what: 'the end of the stream' })
 }
 
 /** Kills a process; it is another one, and everything is back, before the deadline. */

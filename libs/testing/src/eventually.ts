@@ -1,16 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+type Truthy<T> = Exclude<T, undefined | null | false | 0 | ''>
+
 /** Asks again until the answer is truthy, and returns it; the last failure is thrown at the deadline. */
 export async function eventually<T>(
   ask: () => Promise<T> | T,
   options: { deadlineMs: number; what: string },
-): Promise<T> {
+): Promise<Truthy<T>> {
   const deadline = performance.now() + options.deadlineMs
   let last: unknown
   while (performance.now() < deadline) {
     try {
       const answer = await ask()
-      if (answer) return answer
+      if (answer) return answer as Truthy<T>
       last = answer
     } catch (error) {
       last = error

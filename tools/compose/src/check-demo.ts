@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 
-import { type Checks, mustExecute, until } from '@agent/e2e'
+import { type Checks, mustExecute, openDoorOf } from '@agent/e2e'
+import { eventually } from '@agent/testing'
 import { resolveTool } from '@agent/toolbox'
 
-import { createDoor } from './door.ts'
 import { serviceOf } from './project.ts'
 import type { Up } from './up.ts'
 
@@ -19,7 +19,7 @@ export async function checkDemo({ check }: Checks, up: Up): Promise<void> {
       timeoutMs: 30_000,
       ...(input === undefined ? {} : { input }),
     })
-  using door = await createDoor(kubeconfig)
+  using door = await openDoorOf(kubeconfig)
 
   await check('kubectl gets nodes and pods, as the user who was authenticated', async () => {
     assert.equal((await kubectl(['get', 'nodes', '-o', 'name'])).trim().split('\n').length, 3)
@@ -32,9 +32,11 @@ export async function checkDemo({ check }: Checks, up: Up): Promise<void> {
     await apply('before')
     const words = ['get', 'configmaps', '--watch', '--output', 'name']
     using watch = follow(program, ['--kubeconfig', kubeconfig, ...words])
-    await until('the watch runs', async () => watch.output().includes('configmap/before'), 10_000)
+    const shows = (text: string): Promise<boolean> =>
+      eventually(() => watch.output().includes(text), { deadlineMs: 10_000, what: text })
+    await shows('configmap/before')
     await apply('seen')
-    await until('the watch sees it', async () => watch.output().includes('configmap/seen'), 10_000)
+    await shows('configmap/seen')
   })
   await check('kubectl logs, exec and port-forward reach a pod', async () => {
     assert.match(await kubectl(['logs', ...pod, '--tail', '1']), /^log line 20$/m)
@@ -42,18 +44,17 @@ export async function checkDemo({ check }: Checks, up: Up): Promise<void> {
     assert.equal(said, '42\n')
     const target = ['--kubeconfig', kubeconfig, 'port-forward', '-n', 'shop', 'pod/web-0', ':8080']
     using forward = follow(program, target)
-    const port = await until(
-      'port-forward listens',
-      async () => /127\.0\.0\.1:(\d+)/.exec(forward.output())?.[1],
-      10_000,
-    )
+    const port = await eventually(() => /127\.0\.0\.1:(\d+)/.exec(forward.output())?.[1], {
+      deadlineMs: 10_000,
+      what: 'a port that listens',
+    })
     assert.equal(await (await fetch(`http://127.0.0.1:${port}`)).text(), 'hello from the pod\n')
   })
   await check('the console says ready, and its page opens, through the tunnel', async () => {
-    await until(
-      'the console is ready',
-      async () => (await door.fetch('agent/ready')).status === 200,
-    )
+    await eventually(async () => (await door.fetch('agent/ready')).status === 200, {
+      deadlineMs: 60_000,
+      what: 'a console that is ready',
+    })
     const page = await door.fetch('agent/dashboard')
     assert.equal(page.status, 200)
     assert.match(page.body, /<html/)
@@ -65,13 +66,15 @@ export async function checkDemo({ check }: Checks, up: Up): Promise<void> {
       const format = ['stats', '--no-stream', '--format', '{{.MemPerc}} {{.MemUsage}}', Id]
       const name = serviceOf({ Id, ...container })
       // A health check is a process of its own in there, and comes by every ten seconds.
-      await until(`${name} takes less than half`, async () => {
+      const lessThanHalf = async (): Promise<string | undefined> => {
         const [share = '', usage] = (await project.run(format)).trim().split(/(?<=%) /)
         // The demo's database keeps files in memory for as long as there is room.
         assert.ok(name === 'kubernetes' || parseFloat(share) < 50, share)
-        rows.push(`${name.padEnd(14)} ${usage}`)
-        return true
-      })
+        return usage
+      }
+      const what = `${name} with less than half of its memory in use`
+      const usage = await eventually(lessThanHalf, { deadlineMs: 60_000, what })
+      rows.push(`${name.padEnd(14)} ${usage}`)
     }
     return `\n${rows.toSorted().join('\n')}`
   })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 
-import { type Checks, until } from '@agent/e2e'
+import { type Checks, type Door, openDoorOf } from '@agent/e2e'
+import { eventually } from '@agent/testing'
 
-import { createDoor, type Door } from './door.ts'
 import { type Container, serviceOf } from './project.ts'
 import type { Up } from './up.ts'
 
@@ -25,7 +25,7 @@ export async function checkRecovery(
   { check }: Checks,
   { project, cluster, kubeconfig }: Up,
 ): Promise<void> {
-  using door = await createDoor(kubeconfig)
+  using door = await openDoorOf(kubeconfig)
   for (const [service, limitSeconds] of Object.entries(seconds)) {
     await check(
       `kill -9 of ${service}: it is started again, and requests are answered`,
@@ -33,7 +33,10 @@ export async function checkRecovery(
         const before = await project.container(service)
         const since = startTimer()
         process.kill(before.State.Pid, 'SIGKILL')
-        await until('it runs again', () => isAnother(before), limitSeconds * 1_000)
+        await eventually(() => isAnother(before), {
+          deadlineMs: limitSeconds * 1_000,
+          what: 'it runs again',
+        })
         const restarted = since()
         await untilAnswered(door, limitSeconds * 1_000)
         return `restarted after ${restarted}, answered after ${since()}`
@@ -89,9 +92,8 @@ function startTimer(): () => string {
 }
 
 async function untilAnswered(door: Door, limitMs: number): Promise<void> {
-  await until(
-    'requests are answered',
+  await eventually(
     async () => (await door.fetch('proxy/api/v1/namespaces', 5_000)).status === 200,
-    limitMs,
+    { deadlineMs: limitMs, what: 'requests are answered' },
   )
 }

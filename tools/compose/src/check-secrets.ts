@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 
-import { type Checks, until } from '@agent/e2e'
+import { type Checks, openDoorOf } from '@agent/e2e'
+import { eventually } from '@agent/testing'
 
-import { createDoor } from './door.ts'
 import { serviceOf } from './project.ts'
 import type { Up } from './up.ts'
 
@@ -20,7 +20,7 @@ const done = 'secrets: all are there'
 /** Secrets are where they belong, and nowhere else. */
 export async function checkSecrets({ check }: Checks, up: Up): Promise<void> {
   const { project } = up
-  using door = await createDoor(up.kubeconfig)
+  using door = await openDoorOf(up.kubeconfig)
   await check(
     'no secret is in an environment, an argument, a log or in what inspect tells',
     async () => {
@@ -56,7 +56,10 @@ export async function checkSecrets({ check }: Checks, up: Up): Promise<void> {
     const countStarts = async () => (await project.run(['logs', Id])).split(done).length
     const before = await countStarts()
     await project.run(['restart', Id])
-    await until('it has done its work', async () => (await countStarts()) > before, 20_000)
+    await eventually(async () => (await countStarts()) > before, {
+      deadlineMs: 20_000,
+      what: 'it has done its work',
+    })
     assert.deepEqual((await list()).tokens, [])
   })
 

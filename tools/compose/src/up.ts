@@ -1,9 +1,9 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { openDoorOf } from '@agent/e2e'
 import type { Progress } from '@agent/toolbox'
 
-import { createDoor } from './door.ts'
 import { type Engine, openEngine } from './engine.ts'
 import { loadImages, prepareDockerfiles } from './images.ts'
 import { copyKubeconfig } from './kubeconfig.ts'
@@ -89,7 +89,7 @@ function shapeOf({ engine, isDemo, isOnHostNetwork, env }: Settings): string {
 /** A kubeconfig that still opens stays, because each new one is a new token. */
 async function keepKubeconfig({ ctl }: Project, file: string, cluster: string): Promise<void> {
   try {
-    using door = await createDoor(file)
+    using door = await openDoorOf(file)
     if ((await door.fetch('proxy/version', 5_000)).status === 200) return
   } catch {
     // None yet, or of another control plane.

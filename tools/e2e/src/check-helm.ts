@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { eventually } from '@agent/testing'
+
 import type { Checks } from './checks.ts'
 import type { Tunnel } from './tunnel.ts'
-import { until } from './until.ts'
 import { webApp } from './workload.ts'
 import type { World } from './world.ts'
 
@@ -44,10 +45,13 @@ export async function checkHelm(
       const path = ['get', 'configmap', 'note', '-n', 'shop', '-o', 'jsonpath={.data.note}']
       assert.equal(await kubectl(path), 'second')
       await helm(['uninstall', ...release, '--wait'], { kubeconfig })
-      await until('its objects are gone', async () => {
-        const left = await kubectl(['get', 'all,configmaps', '-n', 'shop', '-o', 'name'])
-        return !/guestbook|note/.test(left)
-      })
+      await eventually(
+        async () => {
+          const left = await kubectl(['get', 'all,configmaps', '-n', 'shop', '-o', 'name'])
+          return !/guestbook|note/.test(left)
+        },
+        { deadlineMs: 60_000, what: 'its objects are gone' },
+      )
     },
   )
 }

@@ -4,10 +4,11 @@ import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { eventually } from '@agent/testing'
+
 import type { Checks } from './checks.ts'
 import { names, restricted } from './names.ts'
 import { sha256, type Tunnel } from './tunnel.ts'
-import { until } from './until.ts'
 import { webApp } from './workload.ts'
 import type { World } from './world.ts'
 
@@ -67,13 +68,12 @@ async function portForward(program: string, kubeconfig: string): Promise<void> {
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')))
     }
-    const port = await until(
-      'port-forward listens',
+    const port = await eventually(
       async () => {
         if (child.exitCode !== null) throw new Error(output)
         return /127\.0\.0\.1:(\d+)/.exec(output)?.[1]
       },
-      20_000,
+      { deadlineMs: 20_000, what: 'port-forward listens' },
     )
     for (let request = 0; request < 20; request++) {
       const answer = await fetch(`http://127.0.0.1:${port}/`)

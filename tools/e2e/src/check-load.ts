@@ -85,7 +85,7 @@ export async function checkTwoPods(
   await check('two pods: both are ready, and requests are answered', async () => {
     await agent.upgrade({ podReplicas })
     assert.equal((await agent.untilReady()).length, podReplicas)
-    assert.equal((await fetch('/version')).status, 200)
+    assert.equal((await fetch('proxy/version')).status, 200)
   })
 }
 
@@ -100,7 +100,7 @@ export async function checkRollingUpgrade(
     async () => {
       const before = await agent.pods()
       const stopping = new AbortController()
-      const path = `/api/v1/namespaces/${names.shop}/configmaps`
+      const path = `proxy/api/v1/namespaces/${names.shop}/configmaps`
       const askAll = (what: string) =>
         Array.from({ length: askers }, () => ask(tunnel, what, stopping.signal))
       const asking = askAll(path)
@@ -147,7 +147,7 @@ async function openSessions({ url, ca, token, kubectl }: Tunnel, count: number) 
   const name = await kubectl(['get', 'pods', '-n', names.shop, '-l', 'app=web', '-o', 'name'])
   const pod = name.trim().replace('pod/', '')
   const target = new URL(
-    `${url.href.replace('https', 'wss')}/api/v1/namespaces/${names.shop}/pods/${pod}/exec`,
+    `${url.href.replace('https', 'wss')}proxy/api/v1/namespaces/${names.shop}/pods/${pod}/exec`,
   )
   target.search = 'command=cat&stdin=true&stdout=true'
   const sockets: WebSocket[] = []

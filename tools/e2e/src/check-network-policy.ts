@@ -3,13 +3,13 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 import { enforcePolicies, space } from '@agent/cluster'
+import { eventually } from '@agent/testing'
 
 import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
 import { controlPlanePod, publicUrl, upgradeControlPlane } from './control-plane.ts'
 import { names } from './names.ts'
 import type { Tunnel } from './tunnel.ts'
-import { until } from './until.ts'
 import { lookout } from './workload.ts'
 import type { World } from './world.ts'
 
@@ -93,18 +93,20 @@ export async function checkNetworkPolicy(
       },
     })
     await agent.untilReady()
-    await until('answers through the tunnel', async () => (await fetch('/version')).status === 200)
+    await eventually(async () => (await fetch('proxy/version')).status === 200, {
+      deadlineMs: 60_000,
+      what: 'answers through the tunnel',
+    })
     await world.helm(['test', agent.release, '-n', namespace, '--timeout', '60s'])
   })
   await check('it is enforced: out go DNS, API server and control plane alone', async () => {
-    await until(
-      'only what is documented is reached',
+    await eventually(
       async () => {
         const outcomes = expected((isDocumented) => (isDocumented ? 'connected' : refused))
         assert.deepEqual(await fromAgent(), outcomes)
         return true
       },
-      settleMs,
+      { deadlineMs: settleMs, what: 'only what is documented is reached' },
     )
     return `reached: ${Object.keys(documented).join(', ')}; refused: ${Object.keys(others).join(', ')}`
   })
@@ -124,28 +126,26 @@ export async function checkNetworkPolicy(
     assert.deepEqual(await reached(), { api: 'connected', health: 'connected' })
     assert.deepEqual(await reaches(), { api: 'connected' })
     await upgradeControlPlane(world, { networkPolicy: { enabled: true } })
-    await until(
-      'what is not its API is refused',
+    await eventually(
       async () => {
         assert.deepEqual(await reached(), { api: 'connected', health: refused })
         assert.deepEqual(await reaches(), { api: refused })
         return true
       },
-      settleMs,
+      { deadlineMs: settleMs, what: 'what is not its API is refused' },
     )
-    assert.equal((await fetch('/version')).status, 200)
+    assert.equal((await fetch('proxy/version')).status, 200)
     await upgradeControlPlane(world, {})
   })
   await check('without it again, everything is reached', async () => {
     await agent.upgrade({})
     await agent.untilReady()
-    await until(
-      'it is reached',
+    await eventually(
       async () => {
         assert.deepEqual(await toAgent(names.shop, stranger), ports('connected'))
         return true
       },
-      settleMs,
+      { deadlineMs: settleMs, what: 'it is reached' },
     )
     await world.kubectl(['delete', 'pod', neighbour, '-n', namespace])
     await world.kubectl(['delete', 'pod', stranger, '-n', names.shop])

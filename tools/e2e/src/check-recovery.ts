@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 
 import { readContainerUsage } from '@agent/cluster'
+import { eventually } from '@agent/testing'
 
 import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
@@ -9,7 +10,6 @@ import { execute, mustExecute } from './command.ts'
 import { controlPlanePod } from './control-plane.ts'
 import { containerId, isReady, namesOf, pathOf, type Pod, statusOf } from './pods.ts'
 import type { Tunnel } from './tunnel.ts'
-import { until } from './until.ts'
 import type { World } from './world.ts'
 
 /** Within which requests are answered and all is ready again, as docs/architecture.md writes. */
@@ -45,14 +45,13 @@ export async function checkRecovery(
       ...['--kubeconfig', world.adminKubeconfig, 'exec', ...where],
     ])
     assert.notEqual(code, 0)
-    await until(
-      'somebody was killed for their memory',
+    await eventually(
       async () => {
         // Where the kernel ends the whole container, kubelet starts it again (cgroup v2).
         const now = statusOf(await world.read<Pod>(pathOf(agent.namespace, name)), 'console')
         return now.restartCount > restartCount || (await readContainerUsage(id)).oomKills > 0
       },
-      kubeletSeconds * 1_000,
+      { deadlineMs: kubeletSeconds * 1_000, what: 'somebody was killed for their memory' },
     )
     await agent.untilReady()
   })
@@ -67,7 +66,7 @@ export async function checkEdge(
 ): Promise<void> {
   const containers = async (): Promise<string[]> => {
     const [pod] = await edge.untilReady()
-    assert.equal((await fetch('/version')).status, 200)
+    assert.equal((await fetch('proxy/version')).status, 200)
     return namesOf(pod)
   }
   await check('profile edge: kill -9 of the one process', async () => {
@@ -130,13 +129,13 @@ async function killAndWait(
   const leftMs = (): number => (limitSeconds + kubeletSeconds - seconds()) * 1_000
   const parts: string[] = []
   const reach = async (what: string, isThere: () => Promise<boolean>): Promise<void> => {
-    await until(what, isThere, leftMs())
+    await eventually(isThere, { deadlineMs: leftMs(), what })
     parts.push(`${what} after ${seconds().toFixed(1)} s`)
   }
   await reach('started again', async () => {
     return statusOf(await read(), name).restartCount > before.restartCount
   })
-  await reach('answered', async () => (await fetch('/version', 5_000)).status === 200)
+  await reach('answered', async () => (await fetch('proxy/version', 5_000)).status === 200)
   await reach('all ready', async () => (await all()).every(isReady))
   return parts.join(', ')
 }

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { eventually } from '@agent/testing'
+
 import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
 import { names } from './names.ts'
-import { until } from './until.ts'
 import type { World } from './world.ts'
 
 const golden = join(import.meta.dirname, '../golden')
@@ -55,13 +56,12 @@ export async function checkRights(
       }
       const expected = await readFile(file, 'utf8')
       // The API server learns of changed rules a moment later.
-      await until(
-        'the rights are those in golden/',
+      await eventually(
         async () => {
           assert.equal(await read(), expected)
           return true
         },
-        settleMs,
+        { deadlineMs: settleMs, what: 'the rights are those in golden/' },
       )
     })
   }

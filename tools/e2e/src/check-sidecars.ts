@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 
+import { eventually } from '@agent/testing'
+
 import { type Agent, consoleSecret } from './agent.ts'
 import type { Checks } from './checks.ts'
 import { ctl } from './control-plane.ts'
 import { namesOf } from './pods.ts'
 import type { Tunnel } from './tunnel.ts'
-import { until } from './until.ts'
 import type { World } from './world.ts'
 
 const reachMs = 30_000
@@ -40,10 +41,13 @@ export async function checkSidecars(
     assert.match(await rights(), /impersonate/)
     await change({ console, proxy: off }, ['console', 'link', 'nats'])
     assert.doesNotMatch(await rights(), /impersonate/)
-    await until('the control plane sees the cluster', isConnected)
+    await eventually(isConnected, {
+      deadlineMs: 60_000,
+      what: 'the control plane sees the cluster',
+    })
     await shows({ 'kubernetes-api': false, heartbeats: true })
     // Not by kubectl, which tries a 503 again ten times.
-    const { status, body } = await fetch('/version')
+    const { status, body } = await fetch('proxy/version')
     assert.equal(status, 503)
     const { message } = JSON.parse(body) as { message: string }
     assert.match(message, /\w/)
@@ -52,7 +56,10 @@ export async function checkSidecars(
   await check('link and proxy off: the console says so, the cluster is gone', async () => {
     await change({ console, link: off, proxy: off }, ['console', 'nats'])
     await shows({ 'kubernetes-api': false, heartbeats: false })
-    await until('the control plane sees it', async () => !(await isConnected()))
+    await eventually(async () => !(await isConnected()), {
+      deadlineMs: 60_000,
+      what: 'the control plane sees it',
+    })
   })
   await check('all on again: the console says so, kubectl works', async () => {
     await change({ console }, all)
@@ -65,14 +72,17 @@ export async function checkSidecars(
       async () => {
         const changes = { console, [name]: { ...(name === 'console' && console), replicas: 2 } }
         await change(changes, [...all, `${name}-2`].toSorted())
-        await until('the console shows both of them as ok', async () => {
-          const { sidecars } = await ask<{ sidecars: Sidecar[] }>('health/detailed')
-          const states = sidecars
-            .filter(({ sidecar }) => sidecar === name)
-            .map(({ state }) => state)
-          assert.deepEqual(states, ['ok', 'ok'])
-          return true
-        })
+        await eventually(
+          async () => {
+            const { sidecars } = await ask<{ sidecars: Sidecar[] }>('health/detailed')
+            const states = sidecars
+              .filter(({ sidecar }) => sidecar === name)
+              .map(({ state }) => state)
+            assert.deepEqual(states, ['ok', 'ok'])
+            return true
+          },
+          { deadlineMs: 60_000, what: 'the console shows both of them as ok' },
+        )
         await untilReachable()
       },
     )
@@ -85,8 +95,11 @@ export async function checkSidecars(
   }
 
   async function untilReachable(): Promise<void> {
-    const isThrough = async () => (await fetch('/version')).status === 200
-    await until('requests are answered through the tunnel', isThrough, reachMs)
+    const isThrough = async () => (await fetch('proxy/version')).status === 200
+    await eventually(isThrough, {
+      deadlineMs: reachMs,
+      what: 'requests are answered through the tunnel',
+    })
   }
 
   /** Every rule that the release made. */
@@ -97,15 +110,18 @@ export async function checkSidecars(
 
   /** The console's list of features has these on or off; it says why one is off. */
   async function shows(expected: Record<string, boolean>): Promise<void> {
-    await until('the console shows what is on', async () => {
-      const { features } = await ask<{ features: Feature[] }>('status/features')
-      for (const [name, isOn] of Object.entries(expected)) {
-        const found = features.find((each) => each.name === name)
-        assert.equal(found?.enabled, isOn, name)
-        assert.match(found.reason, isOn ? /^$/ : whyOff, name)
-      }
-      return true
-    })
+    await eventually(
+      async () => {
+        const { features } = await ask<{ features: Feature[] }>('status/features')
+        for (const [name, isOn] of Object.entries(expected)) {
+          const found = features.find((each) => each.name === name)
+          assert.equal(found?.enabled, isOn, name)
+          assert.match(found.reason, isOn ? /^$/ : whyOff, name)
+        }
+        return true
+      },
+      { deadlineMs: 60_000, what: 'the console shows what is on' },
+    )
   }
 
   /** What the console answers in its pod: the way through the tunnel may be what is off. */

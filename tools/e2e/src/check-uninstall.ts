@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 
+import { eventually } from '@agent/testing'
+
 import type { Agent } from './agent.ts'
 import type { Checks } from './checks.ts'
 import { agentNames, names } from './names.ts'
 import { namesOf } from './pods.ts'
 import type { Tunnel } from './tunnel.ts'
-import { until } from './until.ts'
 import type { World, WorldNode } from './world.ts'
 
 /** What comes and goes without anybody's doing. */
@@ -40,7 +41,10 @@ export async function checkRollback(
     assert.deepEqual(await containers(), ['link', 'nats', 'proxy', 'proxy-2'])
     await agent.rollback()
     assert.deepEqual(await containers(), before)
-    await until('kubectl works', async () => (await fetch('/version')).status === 200)
+    await eventually(async () => (await fetch('proxy/version')).status === 200, {
+      deadlineMs: 60_000,
+      what: 'kubectl works',
+    })
   })
 }
 
@@ -59,14 +63,17 @@ export async function checkKeptState(
     const ids = await readIds()
     assert.ok(ids)
     await uninstall()
-    await until('of what bears its name, only the state is left', async () => {
-      const left = [...(await inventory(world))].filter((line) => line.includes(release))
-      assert.deepEqual(left.toSorted(), [
-        `ConfigMap ${namespace} ${kept.configmap}`,
-        `Secret ${namespace} ${kept.secret}`,
-      ])
-      return true
-    })
+    await eventually(
+      async () => {
+        const left = [...(await inventory(world))].filter((line) => line.includes(release))
+        assert.deepEqual(left.toSorted(), [
+          `ConfigMap ${namespace} ${kept.configmap}`,
+          `Secret ${namespace} ${kept.secret}`,
+        ])
+        return true
+      },
+      { deadlineMs: 60_000, what: 'of what bears its name, only the state is left' },
+    )
     assert.deepEqual(await readIds(), ids)
     const names = [`configmap/${kept.configmap}`, `secret/${kept.secret}`]
     await world.kubectl(['delete', '-n', namespace, ...names])
@@ -105,9 +112,12 @@ async function untilSame(
   before: Set<string>,
   counts: (line: string) => boolean = () => true,
 ): Promise<void> {
-  await until('nothing is left', async () => {
-    const left = [...(await inventory(world)).difference(before)].filter(counts)
-    assert.deepEqual(left, [])
-    return true
-  })
+  await eventually(
+    async () => {
+      const left = [...(await inventory(world)).difference(before)].filter(counts)
+      assert.deepEqual(left, [])
+      return true
+    },
+    { deadlineMs: 60_000, what: 'nothing is left' },
+  )
 }

@@ -1,4 +1,4 @@
 export { type Checks, createChecks } from './checks.ts'
 export { type CommandOptions, execute, mustExecute } from './command.ts'
-export { until } from './until.ts'
+export { type Door, openDoorOf } from './door.ts'
 export { type Counts, finish } from './finish.ts'

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 
-import { until } from './until.ts'
-
+import { eventually } from '@agent/testing'
 /** What of a pod the checks read. */
 export type Pod = {
   metadata: { name: string; namespace: string; deletionTimestamp?: string }
@@ -28,13 +27,12 @@ export function pathOf(namespace: string, pod: string): string {
 
 /** Resolves when there are pods and all of them are ready; those that end must be gone. */
 export function readyPods(read: () => Promise<Pod[]>, timeoutMs: number): Promise<Pod[]> {
-  return until(
-    'all containers ready',
+  return eventually(
     async () => {
       const pods = await read()
       return pods.length > 0 && pods.every(isReady) ? pods : undefined
     },
-    timeoutMs,
+    { deadlineMs: timeoutMs, what: 'all containers ready' },
   )
 }
 

@@ -104,7 +104,7 @@ export async function runEverything(
     await check('profile edge: one container, and kubectl works', async () => {
       const [pod] = await edge.untilReady()
       assert.deepEqual(namesOf(pod), ['edge'])
-      assert.equal((await toEdge.fetch('/version')).status, 200)
+      assert.equal((await toEdge.fetch('proxy/version')).status, 200)
     })
     const pods = [...(await loaded.untilReady()), ...(await edge.untilReady())]
     const measured = await measure(pods, () => delay(idleMs, undefined, { signal }))
