@@ -2,9 +2,9 @@ import type { Bus } from '@agent/bus'
 import {
   type AgentError,
   type AuditRecord,
-  auditRecorded,
   type ConsoleOpen,
   type KubeOpen,
+  requestFailed,
   type ServiceOpen,
 } from '@agent/contracts'
 
@@ -16,16 +16,16 @@ const maxAgeMs = 250
 const maxBatchChars = 65_536
 const maxPathChars = 2_048
 
-/** Collects audit records and publishes them in batches. */
+/** Takes the record of each request that is over. */
 export type AuditTrail = {
   add(record: AuditRecord): void
   /** Port-forwards open now. */
   forwards: number
-  /** Publishes what is left. */
+  /** Tells the bus what is left to tell. */
   flush(): void
 }
 
-/** A trail that logs every record and tells the bus. */
+/** A trail that writes every record, and tells the bus of those that somebody should look at, in batches. */
 export function createAuditTrail(
   bus: Pick<Bus, 'publish'>,
   write: (record: AuditRecord) => void,
@@ -41,13 +41,14 @@ export function createAuditTrail(
     const records = batch
     batch = []
     batchChars = 0
-    bus.publish(auditRecorded, { records })
+    bus.publish(requestFailed, { records })
   }
 
   return {
     forwards: 0,
     add(record) {
       write(record)
+      if (!isFailure(record)) return
       const chars = sizeOf(record)
       if (batchChars + chars > maxBatchChars) flush()
       batch.push(record)
@@ -57,6 +58,11 @@ export function createAuditTrail(
     },
     flush,
   }
+}
+
+function isFailure({ kind, decision, hop }: AuditRecord): boolean {
+  if (kind === 'canary') return false
+  return decision === 'deny' || hop === 'api-server' || hop === 'service'
 }
 
 /** About how long a record is as JSON. */

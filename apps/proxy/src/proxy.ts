@@ -42,8 +42,10 @@ export async function startProxy(sidecar: Sidecar<Config>): Promise<void> {
     rttMs: rttOf(live),
   }))
   let apiServerMs: number | null = null
+  // A record has no field for a secret, and looking for one in each was a third of all that the proxy allocates.
+  const auditLog = log.child({}, { redact: [] })
   const audit = createAuditTrail(bus, (record: AuditRecord) => {
-    log.info({ audit: record }, 'request')
+    auditLog.info({ audit: record }, 'request')
     counters.request(record)
   })
   scope.defer(() => audit.flush())

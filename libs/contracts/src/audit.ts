@@ -27,8 +27,11 @@ export const AuditRecord = z.strictObject({
 })
 export type AuditRecord = z.infer<typeof AuditRecord>
 
-/** Records travel in batches: at most 64, at most a quarter of a second old. */
-export const auditRecorded = defineEvent({
-  subject: 'agent.audit.recorded',
+/**
+ * Requests that policy refused, or that failed at the API server or a service. They travel in batches: at most 64, at
+ * most a quarter of a second old. All the others are in the proxy's log alone: the bus is not for every request.
+ */
+export const requestFailed = defineEvent({
+  subject: 'agent.request.failed',
   payload: z.strictObject({ records: z.array(AuditRecord).min(1).max(64) }),
 })

@@ -2,6 +2,8 @@ import { pino } from 'pino'
 import { Counter, type Registry } from 'prom-client'
 
 const flushMs = 250
+/** Lines are written this much at a time, or after a quarter of a second: each write costs a thread's attention. */
+const writeBytes = 15_360
 /** What waits for a stdout that nobody reads, in characters; later lines are dropped and counted. */
 const maxWaiting = 1_048_576
 const closeMs = 2_500
@@ -15,7 +17,11 @@ export type LogOutput = {
 
 /** Writes to stdout in the background, with a bound. */
 export function createLogOutput(metrics: Registry): LogOutput {
-  const destination = pino.destination({ sync: false, minLength: 4_096, maxLength: maxWaiting })
+  const destination = pino.destination({
+    sync: false,
+    minLength: writeBytes,
+    maxLength: maxWaiting,
+  })
   const dropped = new Counter({
     name: 'pipeops_log_dropped_lines_total',
     help: 'Log lines that were dropped because nobody read stdout.',

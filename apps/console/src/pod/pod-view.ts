@@ -2,10 +2,10 @@ import type { Bus } from '@agent/bus'
 import {
   type AgentEvent,
   type AuditRecord,
-  auditRecorded,
   eventHappened,
   type Heartbeat,
   heartbeatDone,
+  requestFailed,
   type StatusReport,
   statusReported,
 } from '@agent/contracts'
@@ -75,14 +75,12 @@ export function watchPod(bus: Bus, now: () => number = Date.now): PodView {
     }
   }
 
-  function takeAudit({ records }: { records: AuditRecord[] }): void {
-    for (const { decision, hop, code, method, path, user, reason, kind } of records) {
-      const isDenied = decision === 'deny'
-      const isFault = hop === 'api-server' || hop === 'service'
-      if (kind === 'canary' || (!isDenied && !isFault)) continue
-      const text = isDenied
-        ? `${method} ${path} by ${user} was refused: ${reason}`
-        : `${method} ${path} by ${user} failed at the ${hop} (${code})`
+  function takeFailed({ records }: { records: AuditRecord[] }): void {
+    for (const { decision, hop, code, method, path, user, reason } of records) {
+      const text =
+        decision === 'deny'
+          ? `${method} ${path} by ${user} was refused: ${reason}`
+          : `${method} ${path} by ${user} failed at the ${hop} (${code})`
       tell({
         sidecar: 'proxy',
         instance: '',
@@ -96,7 +94,7 @@ export function watchPod(bus: Bus, now: () => number = Date.now): PodView {
   const listening = [
     bus.subscribe(statusReported, take),
     bus.subscribe(eventHappened, (event) => events.add(event)),
-    bus.subscribe(auditRecorded, takeAudit),
+    bus.subscribe(requestFailed, takeFailed),
     bus.subscribe(heartbeatDone, (beat) => {
       beats.push(beat)
       if (beats.length > maxBeats) beats.shift()

@@ -162,6 +162,8 @@ export function createKubectlEndpoint(deps: KubectlDeps): KubectlEndpoint {
     client.raw?.socket.on('error', () => {})
 
     function onClientGone(): void {
+      // Who has the whole answer waits for nothing, and an error costs a stack trace.
+      if (response.writableFinished) return
       gone.abort(new AgentError('cancelled', 'the client closed its connection'))
     }
     function over(error: AgentError | undefined): void {

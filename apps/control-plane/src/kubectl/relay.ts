@@ -100,6 +100,7 @@ export function relay(
   }
   function onClose(): void {
     detach()
+    if (response.writableFinished && stream.closed) return events.onOver(undefined)
     const error = new AgentError('cancelled', 'the client closed its connection')
     // Also when answered in full while the client still sent: what is left of its body is of no use.
     stream.reset(error)
