@@ -17,8 +17,11 @@ export type Kubeconfig = {
   users: [{ user: { token: string } }]
 }
 
-/** Opens the way that a kubeconfig of the control plane's describes. */
-export function openDoor({ clusters: [{ cluster }], users: [{ user }] }: Kubeconfig): Door {
+/** Opens the way that a kubeconfig of the control plane's describes; a GET has `usualMs` where it is not given another time. */
+export function openDoor(
+  { clusters: [{ cluster }], users: [{ user }] }: Kubeconfig,
+  usualMs = 10_000,
+): Door {
   const ca = Buffer.from(cluster['certificate-authority-data'], 'base64').toString('utf8')
   const { token } = user
   const url = new URL(cluster.server.replace(/proxy$/, ''))
@@ -27,7 +30,7 @@ export function openDoor({ clusters: [{ cluster }], users: [{ user }] }: Kubecon
     url,
     ca,
     token,
-    fetch: (path, timeoutMs = 30_000) =>
+    fetch: (path, timeoutMs = usualMs) =>
       new Promise((resolve, reject) => {
         const options = {
           agent,

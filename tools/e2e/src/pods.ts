@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 
 import { eventually } from '@agent/testing'
+
 /** What of a pod the checks read. */
 export type Pod = {
   metadata: { name: string; namespace: string; deletionTimestamp?: string }

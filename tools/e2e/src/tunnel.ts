@@ -8,6 +8,9 @@ import { type Door, type Kubeconfig, openDoor } from './door.ts'
 import { names } from './names.ts'
 import type { World } from './world.ts'
 
+/** Under load and during upgrades an answer may take a while. */
+const fetchMs = 30_000
+
 /** A person's way in: a kubeconfig from the control plane, and nothing of the cluster's own. */
 export type Tunnel = Door & {
   /** kubectl; rejects when it fails. */
@@ -29,7 +32,7 @@ export async function openTunnel(world: World, name: string): Promise<Tunnel> {
   const withConfig = (args: string[]): string[] => ['--kubeconfig', kubeconfig, ...args]
   const env = { HOME: world.dir }
   return {
-    ...openDoor(config),
+    ...openDoor(config, fetchMs),
     kubeconfig,
     kubectl: (args, options) =>
       mustExecute(world.programs.kubectl, withConfig(args), { env, ...options }),
